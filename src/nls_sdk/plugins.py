@@ -1,0 +1,151 @@
+"""Providers and baselines, found through entry points: names first, imports late.
+
+A distribution registers a factory (usually a class) under a name:
+
+    [project.entry-points."nls_sdk.providers"]
+    toy = "nls_sdk_toy:ToyProvider"
+
+The group for baselines is `nls_sdk.baselines`. A plugin that cannot be used hurts nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from attrs import frozen
+
+from .errors import NlsError, PluginBroken, PluginCollision, PluginError, PluginIncompatible, PluginNotFound
+from .provider import API_VERSION, Provider
+from .translator import Translator
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+Role: TypeAlias = Literal["provider", "baseline"]
+GROUPS: dict[Role, str] = {"provider": "nls_sdk.providers", "baseline": "nls_sdk.baselines"}
+
+
+@frozen
+class PluginInfo:
+    """A registered plugin and whether it can be used.
+
+    Attributes:
+        role: `provider` or `baseline`.
+        name: What it is called by.
+        distribution: The installed distribution that registers it, with its version.
+        target: What its entry point names.
+        problem: Why it cannot be used; empty when it can.
+    """
+
+    role: Role
+    name: str
+    distribution: str
+    target: str
+    problem: str = ""
+
+
+def provider(name: str, **options: Any) -> Provider:
+    """Make the provider that is registered under a name.
+
+    Args:
+        name: Its name, such as `local`.
+        options: Passed to the plugin.
+
+    Raises:
+        PluginError: It is absent, broken, registered twice, or made for another API version.
+    """
+    made: Provider = _make("provider", name, options)
+    return made
+
+
+def baseline(name: str, **options: Any) -> Translator:
+    """Make the baseline that is registered under a name.
+
+    Args:
+        name: Its name, such as `openai`.
+        options: Passed to the plugin.
+
+    Raises:
+        PluginError: It is absent, broken, registered twice, or made for another API version.
+    """
+    made: Translator = _make("baseline", name, options)
+    return made
+
+
+def plugins() -> Sequence[PluginInfo]:
+    """All registered plugins with their state; this imports each of them."""
+    return [_inspect(role, point) for role in GROUPS for point in _entry_points(role)]
+
+
+def _entry_points(role: Role) -> list[EntryPoint]:
+    from importlib_metadata import entry_points
+
+    # One distribution can be seen twice on sys.path, so equal registrations count once.
+    unique = {(point.name, point.value, _distribution(point)): point for point in entry_points(group=GROUPS[role])}
+    return sorted(unique.values(), key=lambda point: (point.name, _distribution(point)))
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+
+
+def _find(role: Role, name: str) -> EntryPoint:
+    points = _entry_points(role)
+    match [point for point in points if point.name == name]:
+        case [point]:
+            return point
+        case []:
+            names = ", ".join(sorted({point.name for point in points})) or "none"
+            raise PluginNotFound(
+                f"No {role} called {name!r} is installed (installed: {names}).",
+                hint=f"A {role} comes with a package that registers `{GROUPS[role]}`; by custom it is called "
+                f"nls-sdk-{name}: pip install nls-sdk-{name}",
+            )
+        case several:
+            owners = " and ".join(sorted(_distribution(point) for point in several))
+            raise PluginCollision(
+                f"The {role} name {name!r} is registered by {owners}.", hint="Uninstall all but one of them."
+            )
+
+
+def _load(role: Role, point: EntryPoint) -> Any:
+    """The plugin's factory, imported and of this API's version."""
+    try:
+        factory = point.load()
+    except Exception as error:
+        raise PluginBroken(
+            f"The {role} {point.name!r} of {_distribution(point)} cannot be imported: "
+            f"{type(error).__name__}: {error}",
+            hint=f"Upgrade or uninstall {point.dist.name if point.dist else 'its package'}.",
+        ) from error
+    version = getattr(factory, "api_version", None)
+    if version != API_VERSION:
+        said = "states no api_version" if version is None else f"is written for plugin API {version}"
+        raise PluginIncompatible(
+            f"The {role} {point.name!r} of {_distribution(point)} {said}; this nls-sdk has plugin API {API_VERSION}.",
+            hint="Upgrade the older of the two packages.",
+        )
+    return factory
+
+
+def _make(role: Role, name: str, options: dict[str, Any]) -> Any:
+    point = _find(role, name)
+    factory = _load(role, point)
+    try:
+        return factory(**options)
+    except NlsError:
+        raise
+    except Exception as error:
+        raise PluginBroken(
+            f"The {role} {name!r} of {_distribution(point)} cannot be made: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _inspect(role: Role, point: EntryPoint) -> PluginInfo:
+    try:
+        _load(role, _find(role, point.name))
+        problem = ""
+    except PluginError as error:
+        problem = error.message
+    return PluginInfo(role, point.name, _distribution(point), point.value, problem)

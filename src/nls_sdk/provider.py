@@ -1,0 +1,144 @@
+"""The provider contract: what a place that runs jobs must do, and the values it deals in.
+
+A provider is only a place that can run `python -m nls_sdk.worker`. All its methods are synchronous, return
+soon and are safe to repeat; the core polls them and owns the one retry policy. See docs/write-a-provider.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, TypeAlias
+
+from attrs import field, frozen
+
+from .artifacts import Artifact
+from .events import Event, Progress, Terminal
+from .tasks import Task
+
+API_VERSION = 1
+"""The version of this contract. A plugin states the one it was written for as `api_version`."""
+
+State: TypeAlias = Literal["queued", "running", "ready", "succeeded", "failed", "cancelled"]
+ENDED: frozenset[State] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@frozen
+class Check:
+    """One finding of a check.
+
+    Attributes:
+        name: What was looked at.
+        status: `ok`, `warning` (the work can go on), or `failed`.
+        message: What was found.
+        fix: What mends it, a command where there is one.
+    """
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    message: str
+    fix: str = ""
+
+
+@frozen
+class Estimate:
+    """What a task will take.
+
+    Attributes:
+        seconds: Time from start to end; None when unknown.
+        dollars: Price; None when unknown, 0 on the user's own machine.
+        basis: What the figures rest on.
+    """
+
+    seconds: float | None
+    dollars: float | None
+    basis: str
+
+
+@frozen(kw_only=True)
+class RunRecord:
+    """What is known of a run.
+
+    Attributes:
+        run_id: Its id at the provider, `NAME.KIND`.
+        task: What it runs.
+        state: Where it stands.
+        created: Seconds since the epoch when it was submitted.
+        updated: Seconds since the epoch of its newest event.
+        progress: The newest progress event.
+        end: The event that ended it.
+        url: Base URL of the server, while the run is `ready`.
+    """
+
+    run_id: str
+    task: Task
+    state: State
+    created: float
+    updated: float
+    progress: Progress | None = None
+    end: Terminal | None = field(default=None)
+    url: str | None = None
+
+
+class Provider(Protocol):
+    """A place that runs tasks. Made by the plugin's entry point, called with the user's options."""
+
+    api_version: ClassVar[int]
+    name: str
+
+    def check(self) -> Sequence[Check]:
+        """Whether this provider can work: findings with a fix. Never raises."""
+        ...
+
+    def push(self, path: Path) -> Artifact:
+        """Store a file or folder. Content-addressed: the second push of the same bytes is free."""
+        ...
+
+    def pull(self, artifact: Artifact, to: Path) -> Path:
+        """Copy an artifact to the path `to`, which must not exist, and check its digest.
+
+        Raises:
+            ArtifactError: It is not there, or is not what was stored.
+        """
+        ...
+
+    def estimate(self, task: Task) -> Estimate:
+        """Time and price of a task, before it is submitted."""
+        ...
+
+    def submit(self, task: Task) -> str:
+        """Start a task and return its run id at once.
+
+        The same `task.key` under the same name is the same run: attached to while it lives or when it has
+        succeeded, started again (resuming from its last checkpoint) when it failed or was cancelled.
+
+        Raises:
+            RunNameTaken: The name belongs to a run with another key.
+        """
+        ...
+
+    def runs(self) -> Sequence[RunRecord]:
+        """All runs, oldest first, read from where they live."""
+        ...
+
+    def events(self, run_id: str, *, after: int = 0) -> Sequence[Event]:
+        """The run's events with a `seq` above `after`, in order. A short poll: it never waits.
+
+        A job that died without a word must show a `Failed` here.
+
+        Raises:
+            RunNotFound: There is no such run.
+        """
+        ...
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run and everything it started. Idempotent; an ended run stays as it is.
+
+        Raises:
+            RunNotFound: There is no such run.
+        """
+        ...
+
+    def api_key(self, run_id: str) -> str | None:
+        """The key that the run's server asks for, or None. It stands in no event and no record."""
+        ...

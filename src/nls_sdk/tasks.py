@@ -1,0 +1,166 @@
+"""What a provider is asked to run: frozen values that say everything that decides the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+from attrs import frozen
+
+from .artifacts import Artifact
+from .recipe import Recipe
+
+Base: TypeAlias = str | Artifact
+"""A base model: its id on the model hub, or a folder that was pushed."""
+
+
+class _Task:
+    """What every task has: a `name`, the user's, and a `key`, its identity."""
+
+    kind: ClassVar[str]
+    _incidental: ClassVar[frozenset[str]] = frozenset()
+    name: str
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over everything that decides the result: not the name, and artifacts by content alone."""
+        body: dict[str, Any] = msgspec.to_builtins(self)
+        decisive = {k: _content(v) for k, v in body.items() if k != "name" and k not in self._incidental}
+        text = json.dumps({"kind": self.kind, **decisive}, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def run_id(self) -> str:
+        """The run this task becomes: `NAME.KIND`, so that one name leads through all stages."""
+        return f"{self.name}.{self.kind}"
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"path", "digest", "size"}:
+            return value["digest"]
+        return {k: _content(v) for k, v in value.items() if k != "base_model"}
+    return value
+
+
+@frozen(kw_only=True)
+class Train(_Task):
+    """Fine-tune an adapter. Output: `adapter`.
+
+    Attributes:
+        name: The run's name.
+        base: The base model; it stands for the recipe's `base_model`.
+        data: Training data, a JSONL file of messages.
+        recipe: Every hyperparameter.
+    """
+
+    kind: ClassVar[str] = "train"
+    name: str
+    base: Base
+    data: Artifact
+    recipe: Recipe
+
+
+@frozen(kw_only=True)
+class DryRun(_Task):
+    """The start of a training, to see that it would work.
+
+    Attributes:
+        name: The run's name.
+        base: The base model.
+        data: Training data.
+        recipe: Every hyperparameter.
+        stage: `model` stops after the first forward pass; `train` after three optimizer steps and a
+            checkpoint.
+    """
+
+    kind: ClassVar[str] = "dry-run"
+    name: str
+    base: Base
+    data: Artifact
+    recipe: Recipe
+    stage: Literal["model", "train"] = "train"
+
+
+@frozen(kw_only=True)
+class Merge(_Task):
+    """Fold an adapter into its base model. Output: `model`, a folder that any server loads.
+
+    Attributes:
+        name: The run's name.
+        base: The base model that the adapter was trained on.
+        adapter: The adapter.
+    """
+
+    kind: ClassVar[str] = "merge"
+    name: str
+    base: Base
+    adapter: Artifact
+
+
+@frozen(kw_only=True)
+class ServeConfig:
+    """How a model is served.
+
+    Attributes:
+        model_name: The model's name in the API.
+        port: TCP port; 0 takes a free one.
+        idle_timeout: Seconds without a request after which the server ends itself; 0 is never.
+        max_length: Tokens of prompt and answer together.
+        engine: `vllm`, `transformers`, or `auto`: vLLM where it is installed and a GPU is there.
+    """
+
+    model_name: str = "llm"
+    port: int = 0
+    idle_timeout: float = 900.0
+    max_length: int = 2048
+    engine: Literal["auto", "vllm", "transformers"] = "auto"
+
+
+@frozen(kw_only=True)
+class Serve(_Task):
+    """Serve a model over an OpenAI-compatible API. Tells `Ready`, and lives until cancelled or idle.
+
+    Attributes:
+        name: The run's name.
+        model: A merged model's folder, or a base model.
+        config: How it is served.
+        detached: Whether the server outlives the process that asked for it.
+    """
+
+    kind: ClassVar[str] = "serve"
+    _incidental: ClassVar[frozenset[str]] = frozenset({"detached"})
+    name: str
+    model: Base
+    config: ServeConfig = ServeConfig()
+    detached: bool = False
+
+
+Task: TypeAlias = Train | DryRun | Merge | Serve
+
+KINDS: dict[str, type[Task]] = {cls.kind: cls for cls in (Train, DryRun, Merge, Serve)}
+
+
+def dump_task(task: Task) -> dict[str, Any]:
+    """The task as plain values, for `task.json`."""
+    return {"kind": task.kind, "key": task.key, **msgspec.to_builtins(task)}
+
+
+def load_task(values: dict[str, Any]) -> Task:
+    """Read back what `dump_task` wrote.
+
+    Raises:
+        ValueError: The values are not a task.
+    """
+    kind = KINDS.get(str(values.get("kind")))
+    if kind is None:
+        raise ValueError(f"not a task: kind = {values.get('kind')!r}")
+    return msgspec.convert({k: v for k, v in values.items() if k not in ("kind", "key")}, type=kind)
+
+
+def read_task(path: Path) -> Task:
+    """Read a `task.json`."""
+    return load_task(json.loads(path.read_text("utf-8")))
