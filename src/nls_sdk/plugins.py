@@ -81,8 +81,10 @@ def plugins() -> Sequence[PluginInfo]:
 def _entry_points(role: Role) -> list[EntryPoint]:
     from importlib_metadata import entry_points
 
-    # One distribution can be seen twice on sys.path, so equal registrations count once.
-    unique = {(point.name, point.value, _distribution(point)): point for point in entry_points(group=GROUPS[role])}
+    # A distribution can be seen twice on sys.path, so equal registrations count once.
+    unique = {
+        (point.name, point.value, _distribution(point)): point for point in entry_points(group=GROUPS[role])
+    }
     return sorted(unique.values(), key=lambda point: (point.name, _distribution(point)))
 
 
@@ -123,7 +125,8 @@ def _load(role: Role, point: EntryPoint) -> Any:
     if version != API_VERSION:
         said = "states no api_version" if version is None else f"is written for plugin API {version}"
         raise PluginIncompatible(
-            f"The {role} {point.name!r} of {_distribution(point)} {said}; this nls-sdk has plugin API {API_VERSION}.",
+            f"The {role} {point.name!r} of {_distribution(point)} {said}; "
+            f"this nls-sdk has plugin API {API_VERSION}.",
             hint="Upgrade the older of the two packages.",
         )
     return factory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Generic, TypeVar
 
 from .errors import RunCancelled, RunFailed, RunNotFound
@@ -53,7 +54,7 @@ class Run(Generic[T]):
         """
         words: list[str] = []
         while True:
-            news = retry(lambda: self.provider.events(self.run_id, after=after))
+            news = retry(partial(self.provider.events, self.run_id, after=after))
             for event in news:
                 after = event.seq
                 yield event

@@ -1,0 +1,1 @@
+"""The local provider: nls_sdk's jobs on this machine."""

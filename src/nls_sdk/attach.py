@@ -1,0 +1,44 @@
+"""attach: find a run again, from another process or another machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .endpoint import Endpoint
+from .errors import ConfigError
+from .models import Adapter, MergedModel, merge_run, serve_run
+from .plugins import provider as make_provider
+from .provider import Provider
+from .runs import Run, find_run
+from .tasks import DryRun, Merge, Serve, Train
+from .training import train_run
+
+
+def attach(
+    ref: str, *, provider: Provider | None = None, **options: Any
+) -> Run[Adapter] | Run[MergedModel] | Run[Endpoint] | Run[None]:
+    """The run that a `Run.ref` names.
+
+    Args:
+        ref: `PROVIDER:NAME.KIND`.
+        provider: The provider, where it is already made.
+        options: Passed to the provider plugin otherwise.
+
+    Raises:
+        ConfigError: `ref` is not of that form.
+        PluginError: The provider cannot be used.
+        RunNotFound: It has no such run; the hint lists near names.
+    """
+    name, colon, run_id = ref.partition(":")
+    if not (name and colon and run_id):
+        raise ConfigError(f"{ref!r} names no run.", hint="A reference looks like local:first.train")
+    place = provider or make_provider(name, **options)
+    match find_run(place, run_id).task:
+        case Train() as task:
+            return train_run(place, run_id, task)
+        case Merge() as task:
+            return merge_run(place, run_id, task)
+        case Serve():
+            return serve_run(place, run_id)
+        case DryRun():
+            return Run[None](place, run_id, lambda _: None)

@@ -1,0 +1,103 @@
+"""Endpoint: a context-managed client of a live OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .chat import ask
+from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, prompt
+from .translator import Translation
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+    from .runs import Run
+
+
+class Endpoint:
+    """A live model server. A `Translator`, and a context manager that stops what it was deployed as.
+
+    Attributes:
+        url: Base URL of its OpenAI-compatible API, ending in `/v1`.
+        model: The model's name in that API.
+        name: What reports call it.
+        run: The run that serves it; None for a server that is not ours, which is never stopped.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        model: str = "llm",
+        name: str = "Fine-tuned",
+        system: str = SYSTEM_PROMPT,
+        max_tokens: int = 128,
+        timeout: float = 60.0,
+        run: Run[Endpoint] | None = None,
+    ) -> None:
+        """Hold a client of a server; nothing is sent yet.
+
+        Args:
+            url: Base URL of an OpenAI-compatible API, ending in `/v1`.
+            api_key: What the server asks for.
+            model: The model's name in that API.
+            name: What reports call it.
+            system: The system message of every request; it must be the one of the training data.
+            max_tokens: Tokens of the longest answer.
+            timeout: Seconds until a request is given up.
+            run: The run that serves it.
+        """
+        self.url = url
+        self.model = model
+        self.name = name
+        self.run = run
+        self._key = api_key
+        self._system = system
+        self._max_tokens = max_tokens
+        self._timeout = timeout
+
+    @property
+    def api_key(self) -> str | None:
+        """What the server asks for; never shown by `repr`."""
+        return self._key
+
+    def translate(self, question: str) -> Translation:
+        """The model's query for a question: one request, greedy decoding, no retry.
+
+        Raises:
+            EndpointUnavailable: The server did not answer; asking again may help.
+            EndpointError: It refused the request, or its answer is not one.
+        """
+        return ask(
+            self._client,
+            self.model,
+            [*prompt(question, system=self._system)],
+            max_tokens=self._max_tokens,
+            temperature=0.0,
+            extra_body={"chat_template_kwargs": CHAT_TEMPLATE_KWARGS},
+        )
+
+    def stop(self) -> None:
+        """Stop the server, if it is ours. Idempotent."""
+        if self.run is not None:
+            self.run.cancel()
+
+    @cached_property
+    def _client(self) -> OpenAI:
+        from openai import OpenAI
+
+        return OpenAI(base_url=self.url, api_key=self._key or "none", timeout=self._timeout, max_retries=0)
+
+    def __enter__(self) -> Endpoint:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.url} model={self.model!r}>"

@@ -1,0 +1,132 @@
+"""Adapter and MergedModel: what training and merging make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from .artifacts import Artifact
+from .endpoint import Endpoint
+from .errors import ArtifactError
+from .events import Ready, Succeeded
+from .provider import Provider
+from .retry import retry
+from .runs import Run
+from .tasks import Base, Merge, Serve, ServeConfig
+
+
+@frozen
+class Adapter:
+    """A LoRA adapter, at the provider that trained it.
+
+    Attributes:
+        provider: Where it lies.
+        name: The run's name.
+        base: The model it was trained on.
+        artifact: The adapter's folder, in PEFT's format.
+        metrics: What training measured, such as `train_loss`.
+    """
+
+    provider: Provider
+    name: str
+    base: Base
+    artifact: Artifact
+    metrics: dict[str, float] = field(factory=dict)
+
+    def merge(self) -> Run[MergedModel]:
+        """Fold the adapter into its base model.
+
+        Raises:
+            RunNameTaken: Another adapter was merged under this name.
+        """
+        task = Merge(name=self.name, base=self.base, adapter=self.artifact)
+        return merge_run(self.provider, retry(lambda: self.provider.submit(task)), task)
+
+    def pull(self, to: str | Path) -> Path:
+        """Copy the adapter to a new folder on this machine."""
+        return retry(lambda: self.provider.pull(self.artifact, Path(to)))
+
+
+@frozen
+class MergedModel:
+    """A model that can be served: weights, tokenizer and chat template in one folder.
+
+    Attributes:
+        provider: Where it lies.
+        name: The run's name.
+        artifact: The model's folder. A model that was never fine-tuned may also be a hub id.
+    """
+
+    provider: Provider
+    name: str
+    artifact: Base
+
+    @classmethod
+    def untuned(cls, base_model: str, provider: Provider, *, name: str = "untuned") -> MergedModel:
+        """The base model as it is, to be served and judged beside the fine-tuned one."""
+        return cls(provider, name, push_base(provider, base_model))
+
+    def deploy(
+        self, config: ServeConfig | None = None, *, detached: bool = False, **endpoint: Any
+    ) -> Endpoint:
+        """Serve the model and wait until it answers.
+
+        Args:
+            config: How it is served.
+            detached: Whether the server outlives this process. Otherwise it ends with it, however that
+                ends; leaving the endpoint's `with` block ends it sooner.
+            endpoint: Passed to `Endpoint`.
+
+        Raises:
+            RunFailed: The server did not come up; the message is its last word.
+        """
+        run = self.serve(config, detached=detached, **endpoint)
+        try:
+            return run.result()
+        except BaseException:
+            run.cancel()
+            raise
+
+    def serve(
+        self, config: ServeConfig | None = None, *, detached: bool = False, **endpoint: Any
+    ) -> Run[Endpoint]:
+        """Like `deploy`, without waiting."""
+        task = Serve(name=self.name, model=self.artifact, config=config or ServeConfig(), detached=detached)
+        return serve_run(self.provider, retry(lambda: self.provider.submit(task)), **endpoint)
+
+    def pull(self, to: str | Path) -> Path:
+        """Copy the model to a new folder on this machine."""
+        artifact = self.artifact
+        if isinstance(artifact, str):
+            raise ArtifactError(f"{artifact} is a hub id: nothing is stored at {self.provider.name}.")
+        return retry(lambda: self.provider.pull(artifact, Path(to)))
+
+
+def merge_run(provider: Provider, run_id: str, task: Merge) -> Run[MergedModel]:
+    """The handle of a merge."""
+
+    def finish(end: Ready | Succeeded) -> MergedModel:
+        assert isinstance(end, Succeeded)
+        return MergedModel(provider, task.name, end.outputs["model"])
+
+    return Run(provider, run_id, finish)
+
+
+def serve_run(provider: Provider, run_id: str, **endpoint: Any) -> Run[Endpoint]:
+    """The handle of a server."""
+
+    def finish(event: Ready | Succeeded) -> Endpoint:
+        assert isinstance(event, Ready)
+        key = retry(lambda: provider.api_key(run_id))
+        return Endpoint(event.url, api_key=key, model=event.model, run=run, **endpoint)
+
+    run: Run[Endpoint] = Run(provider, run_id, finish)
+    return run
+
+
+def push_base(provider: Provider, base_model: str) -> Base:
+    """A base model as tasks name it: a folder is pushed, a hub id stays as it is."""
+    folder = Path(base_model).expanduser()
+    return retry(lambda: provider.push(folder)) if folder.is_dir() else base_model
