@@ -19,8 +19,30 @@ from nls_sdk.synthetic.sentences import SENTENCES
 from nls_sdk.synthetic.subjects import OPENERS, OPENERS_HELD
 
 CLOSED_LIST = frozenset(
-    "repo file lang language l content type case rev fork archived visibility context author"
-    " committer before after message count timeout patterntype select".split()
+    [
+        "repo",
+        "file",
+        "lang",
+        "language",
+        "l",
+        "content",
+        "type",
+        "case",
+        "rev",
+        "fork",
+        "archived",
+        "visibility",
+        "context",
+        "author",
+        "committer",
+        "before",
+        "after",
+        "message",
+        "count",
+        "timeout",
+        "patterntype",
+        "select",
+    ]
 )
 QUOTED = re.compile(r'"[^"]*"')
 
@@ -103,32 +125,48 @@ def test_commit_filters_have_their_type(rows: tuple[Rows, Rows]) -> None:
 
 
 def test_operators_stand_in_one_canonical_order(rows: tuple[Rows, Rows]) -> None:
-    order = (
-        "context repo rev fork archived visibility lang file type author committer after before"
-        " message select case patterntype count timeout"
-    ).split()
+    order = [
+        "context",
+        "repo",
+        "rev",
+        "fork",
+        "archived",
+        "visibility",
+        "lang",
+        "file",
+        "type",
+        "author",
+        "committer",
+        "after",
+        "before",
+        "message",
+        "select",
+        "case",
+        "patterntype",
+        "count",
+        "timeout",
+    ]
     for row in rows[0] + rows[1]:
-        found = [
-            order.index(name)
-            for name in re.findall(r"(?<![.\w])(\w+):", QUOTED.sub('""', query(row)))
-        ]
+        found = [order.index(name) for name in re.findall(r"(?<![.\w])(\w+):", QUOTED.sub('""', query(row)))]
         assert found == sorted(found), query(row)
 
 
 def test_held_out_names_never_occur_in_training(rows: tuple[Rows, Rows]) -> None:
-    text = "\n".join(f"{question(r)}\n{query(r)}" for r in rows[0])
+    text = "\n".join(f"{question(r)}\n{query(r)}" for r in rows[0]).casefold()
     for pool in POOLS.values():
         assert not set(pool.seen) & set(pool.held)
         for value in pool.held:
             for spelling in {value.text, value.query}:
-                assert not whole(spelling).search(text), (pool.name, spelling)
+                found = spelling.casefold() in text and whole(spelling).search(text)
+                assert not found, (pool.name, spelling)
 
 
 def test_rows_of_held_out_names_use_them(rows: tuple[Rows, Rows]) -> None:
-    held = [whole(v.text) for pool in POOLS.values() for v in pool.held]
+    held = {v.text for pool in POOLS.values() for v in pool.held}
     for row in rows[1]:
         if row["metadata"]["held_out"] == "names":
-            assert any(pattern.search(question(row)) for pattern in held), question(row)
+            said = question(row)
+            assert any(name in said and whole(name).search(said) for name in held), said
 
 
 def test_held_out_wordings_never_occur_in_training(rows: tuple[Rows, Rows]) -> None:
@@ -137,7 +175,7 @@ def test_held_out_wordings_never_occur_in_training(rows: tuple[Rows, Rows]) -> N
     held += [re.sub(r"{\w+}", "{x}", s.text) for s in SENTENCES if s.held]
     held += list(OPENERS_HELD)
     for wording in held:
-        words = re.escape(wording.replace("{y}", "{x}")).replace(r"\{x\}", r"\S+(?: \S+){0,3}")
+        words = re.escape(wording.replace("{y}", "{x}")).replace(r"\{x\}", r"[^\s,]+(?: [^\s,]+){0,3}")
         assert not re.search(rf"(?<!\w){words}(?!\w)", text, re.IGNORECASE), wording
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .wordings import concept
+from .wordings import Concept, concept
 
 _DATES = "after before window"
 
@@ -198,7 +198,7 @@ _HOW = (
         lead| give me at most {x} results,
         """,
         """
-        tail| stop after {x} hits
+        tail| no need for more than {x} hits
         tail| no more than {x} matches
         """, "count_all"),
     concept("count_all", "", "count:all", 60,
@@ -238,5 +238,5 @@ _HOW = (
         """),
 )  # fmt: skip
 
-LIMITS = _HISTORY + _HOW
+LIMITS: tuple[Concept, ...] = _HISTORY + _HOW
 """Filters on who, when and how."""

@@ -284,9 +284,7 @@ POOLS: dict[str, Pool] = {
         _pool("regex", _same(_REGEXES), _same(_REGEXES_HELD)),
         _pool("bare_regex", _same(_BARE_REGEXES), _same(_BARE_REGEXES_HELD)),
         _pool("dir", tuple(map(_directory, _DIRS)), tuple(map(_directory, _DIRS_HELD))),
-        _pool(
-            "extension", tuple(map(_filename, _EXTENSIONS)), tuple(map(_filename, _EXTENSIONS_HELD))
-        ),
+        _pool("extension", tuple(map(_filename, _EXTENSIONS)), tuple(map(_filename, _EXTENSIONS_HELD))),
         _pool("file", tuple(map(_filename, _FILES)), tuple(map(_filename, _FILES_HELD))),
         _pool(
             "lang",

@@ -22,12 +22,6 @@ class Wording:
     place: str
     held: bool
 
-    @property
-    def fragment(self) -> str:
-        """The longest run of fixed words, by which a wording is recognised in a question."""
-        pieces = self.text.replace("{y}", "{x}").split("{x}")
-        return max((piece.strip(" ,") for piece in pieces), key=len)
-
 
 @frozen
 class Concept:
