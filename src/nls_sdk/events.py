@@ -132,6 +132,6 @@ def load_event(line: str) -> Event:
         ValueError: The line is not an event.
     """
     body = json.loads(line)
-    if not isinstance(body, dict) or body.get("event") not in _KINDS:
+    if not isinstance(body, dict) or str(body.get("event")) not in _KINDS:
         raise ValueError(f"not an event: {line[:80]!r}")
     return msgspec.convert(body, type=_KINDS[body.pop("event")])

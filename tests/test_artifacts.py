@@ -1,0 +1,35 @@
+import hashlib
+from pathlib import Path
+
+from nls_sdk.artifacts import fingerprint, hash_file
+
+
+def test_a_file_is_known_by_its_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"x" * 3_000_000)
+    assert hash_file(file) == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+    assert fingerprint(file) == (hash_file(file), 3_000_000)
+
+
+def make(folder: Path, names: list[str]) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"content of {name}")
+    return folder
+
+
+def test_a_folder_is_known_by_names_and_bytes_alone(tmp_path: Path) -> None:
+    one = make(tmp_path / "one", ["a", "sub/b"])
+    two = make(tmp_path / "elsewhere" / "two", ["sub/b", "a"])
+    assert fingerprint(one) == fingerprint(two)
+    assert fingerprint(one)[1] == len("content of a") + len("content of sub/b")
+
+
+def test_any_change_in_a_folder_changes_its_digest(tmp_path: Path) -> None:
+    digest, _ = fingerprint(make(tmp_path / "f", ["a", "sub/b"]))
+    (tmp_path / "f/a").rename(tmp_path / "f/c")
+    renamed, _ = fingerprint(tmp_path / "f")
+    (tmp_path / "f/c").rename(tmp_path / "f/a")
+    (tmp_path / "f/a").write_text("other")
+    edited, _ = fingerprint(tmp_path / "f")
+    assert len({digest, renamed, edited}) == 3

@@ -1,0 +1,57 @@
+import json
+from pathlib import Path
+
+import attrs
+import pytest
+
+from nls_sdk import Recipe
+from nls_sdk.artifacts import Artifact
+from nls_sdk.rundir import RunDirectory
+from nls_sdk.tasks import DryRun, Merge, Serve, ServeConfig, Task, Train, dump_task, load_task
+
+DATA = Artifact("artifacts/aa/data.jsonl", "aa", 10)
+BASE = Artifact("artifacts/bb", "bb", 20)
+TRAIN = Train(name="first", base=BASE, data=DATA, recipe=Recipe(base_model="/some/folder"))
+TASKS: list[Task] = [
+    TRAIN,
+    DryRun(name="first", base="Qwen/Qwen3-1.7B", data=DATA, recipe=Recipe(), stage="model"),
+    Merge(name="first", base=BASE, adapter=Artifact("runs/first.train/adapter", "cc", 5)),
+    Serve(name="first", model=BASE, config=ServeConfig(port=8000), detached=True),
+]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
+def test_a_task_survives_its_file(task: Task, tmp_path: Path) -> None:
+    assert load_task(json.loads(json.dumps(dump_task(task)))) == task
+    run = RunDirectory(tmp_path, task.run_id)
+    run.write_task(task)
+    assert run.read_task() == task
+    assert run.path.name == f"first.{task.kind}"
+
+
+def test_the_key_is_of_what_decides_the_result() -> None:
+    same = [
+        attrs.evolve(TRAIN, name="second"),
+        attrs.evolve(TRAIN, data=Artifact("elsewhere", "aa", 10)),
+        attrs.evolve(TRAIN, recipe=Recipe(base_model="/other/folder")),
+    ]
+    other = [
+        attrs.evolve(TRAIN, data=Artifact("artifacts/aa/data.jsonl", "ab", 10)),
+        attrs.evolve(TRAIN, base="Qwen/Qwen3-1.7B"),
+        attrs.evolve(TRAIN, recipe=Recipe(seed=1)),
+        DryRun(name="first", base=BASE, data=DATA, recipe=TRAIN.recipe),
+    ]
+    assert {task.key for task in same} == {TRAIN.key}
+    assert len({task.key for task in [TRAIN, *other]}) == 5
+
+
+def test_whether_a_server_is_detached_is_not_its_identity() -> None:
+    serve = Serve(name="a", model=BASE)
+    assert attrs.evolve(serve, detached=True).key == serve.key
+    assert attrs.evolve(serve, config=ServeConfig(port=1)).key != serve.key
+
+
+@pytest.mark.parametrize("values", [{}, {"kind": "bake"}, {"kind": "merge", "name": "x"}])
+def test_other_values_are_not_a_task(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        load_task(values)
