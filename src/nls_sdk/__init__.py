@@ -1,39 +1,62 @@
 """Fine-tune a small language model to turn plain English into Sourcegraph queries, and prove how good it got.
 
-Everything a user needs is listed here; the modules of the same names hold it.
+Everything a user needs is listed here and loaded when it is first asked for, so that `import nls_sdk` stays
+as quick as the part of it that is used.
 """
 
 from __future__ import annotations
 
-from .attach import attach
-from .dataset import Dataset, Example
-from .endpoint import Endpoint
-from .errors import NlsError
-from .models import Adapter, MergedModel
-from .plugins import baseline, plugins, provider
-from .recipe import Recipe
-from .runs import Run
-from .tasks import ServeConfig
-from .training import TrainingJob
-from .translator import Translation, Translator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .attaching import attach as attach
+    from .dataset import Dataset as Dataset
+    from .dataset import Example as Example
+    from .endpoint import Endpoint as Endpoint
+    from .errors import NlsError as NlsError
+    from .models import Adapter as Adapter
+    from .models import MergedModel as MergedModel
+    from .plugins import baseline as baseline
+    from .plugins import provider as provider
+    from .recipe import Recipe as Recipe
+    from .runs import Run as Run
+    from .tasks import ServeConfig as ServeConfig
+    from .training import TrainingJob as TrainingJob
+    from .translator import Translation as Translation
+    from .translator import Translator as Translator
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Adapter",
-    "Dataset",
-    "Endpoint",
-    "Example",
-    "MergedModel",
-    "NlsError",
-    "Recipe",
-    "Run",
-    "ServeConfig",
-    "TrainingJob",
-    "Translation",
-    "Translator",
-    "attach",
-    "baseline",
-    "plugins",
-    "provider",
-]
+_ROOMS = {
+    "Adapter": "models",
+    "Dataset": "dataset",
+    "Endpoint": "endpoint",
+    "Example": "dataset",
+    "MergedModel": "models",
+    "NlsError": "errors",
+    "Recipe": "recipe",
+    "Run": "runs",
+    "ServeConfig": "tasks",
+    "TrainingJob": "training",
+    "Translation": "translator",
+    "Translator": "translator",
+    "attach": "attaching",
+    "baseline": "plugins",
+    "provider": "plugins",
+}
+
+__all__ = [*_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]  # it reads the imports above instead
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for from the room that holds it (PEP 562)."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOMS])

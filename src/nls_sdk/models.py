@@ -11,7 +11,7 @@ from .artifacts import Artifact
 from .endpoint import Endpoint
 from .errors import ArtifactError
 from .events import Ready, Succeeded
-from .provider import Provider
+from .providers import Provider
 from .retry import retry
 from .runs import Run
 from .tasks import Base, Merge, Serve, ServeConfig

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from attrs import frozen
 
 from .errors import NlsError, PluginBroken, PluginCollision, PluginError, PluginIncompatible, PluginNotFound
-from .provider import API_VERSION, Provider
+from .providers import API_VERSION, Provider
 from .translator import Translator
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def baseline(name: str, **options: Any) -> Translator:
     return made
 
 
-def plugins() -> Sequence[PluginInfo]:
+def installed() -> Sequence[PluginInfo]:
     """All registered plugins with their state; this imports each of them."""
     return [_inspect(role, point) for role in GROUPS for point in _entry_points(role)]
 

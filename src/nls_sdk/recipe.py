@@ -86,9 +86,9 @@ class Recipe:
                 raise RecipeError(f"{source}: unknown key {key!r}.", hint=hint)
         try:
             return msgspec.convert(dict(values), type=cls)
+        except RecipeError as error:
+            raise RecipeError(f"{source}: {error.message.removeprefix('Recipe: ')}") from None
         except msgspec.ValidationError as error:
-            if isinstance(error.__cause__, RecipeError):
-                raise RecipeError(f"{source}: {error.__cause__.message}") from None
             raise RecipeError(f"{source}: {error}.") from None
 
     @classmethod

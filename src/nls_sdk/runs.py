@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from .errors import RunCancelled, RunFailed, RunNotFound
 from .events import Cancelled, Event, Failed, Log, Ready, Succeeded
-from .provider import Provider, RunRecord
+from .providers import Provider, RunRecord
 from .retry import retry
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from .dataset import Dataset
 from .errors import ConfigError
 from .events import Ready, Succeeded
 from .models import Adapter, push_base
-from .provider import Estimate, Provider
+from .providers import Estimate, Provider
 from .recipe import Recipe
 from .retry import retry
 from .runs import Run

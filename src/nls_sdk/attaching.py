@@ -8,7 +8,7 @@ from .endpoint import Endpoint
 from .errors import ConfigError
 from .models import Adapter, MergedModel, merge_run, serve_run
 from .plugins import provider as make_provider
-from .provider import Provider
+from .providers import Provider
 from .runs import Run, find_run
 from .tasks import DryRun, Merge, Serve, Train
 from .training import train_run
