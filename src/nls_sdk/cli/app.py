@@ -1,0 +1,140 @@
+"""What all commands share: the options `--provider`, `--option`, `--config`, `--json`, and what follows."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..providers import Provider
+from ..recipe import Recipe
+from ..settings import Settings, load_env, override, parse_assignment, require_pairs
+
+
+class App:
+    """One call of the console script.
+
+    Attributes:
+        as_json: Whether stdout is for a machine.
+        made: A provider that stands in for the named one.
+        variables: Where each environment variable that matters came from.
+    """
+
+    def __init__(
+        self,
+        *,
+        provider: str | None = None,
+        options: Iterable[str] = (),
+        config: Path | None = None,
+        as_json: bool = False,
+        made: Provider | None = None,
+    ) -> None:
+        """Load `.env` and take what the shared options say.
+
+        Args:
+            provider: `--provider`.
+            options: `--option`, each `KEY=VALUE`.
+            config: `--config`.
+            as_json: `--json`.
+            made: A provider that stands in for the named one.
+        """
+        self.as_json = as_json
+        self.made = made
+        self._flag, self._options, self._config = provider, list(options), config
+        self.variables = load_env(Path.cwd())
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the config file says, or the defaults."""
+        return Settings.from_toml(self._config) if self._config else Settings.find(Path.cwd())
+
+    @property
+    def provider_name(self) -> str:
+        """The provider in force."""
+        if self.made is not None:
+            return self.made.name
+        return self._flag or os.environ.get("NLS_PROVIDER") or self.settings.provider
+
+    @property
+    def provider_options(self) -> dict[str, Any]:
+        """What the provider is made with: the config's table, and every `--option` over it."""
+        given = dict(parse_assignment(text) for text in self._options)
+        return {**self.settings.providers.get(self.provider_name, {}), **given}
+
+    @cached_property
+    def provider(self) -> Provider:
+        """The provider itself, made once."""
+        if self.made is not None:
+            return self.made
+        from ..plugins import provider
+
+        require_pairs(self.provider_name)
+        return provider(self.provider_name, **self.provider_options)
+
+    def recipe(self, file: Path | None, assignments: Iterable[str]) -> Recipe:
+        """The recipe of `--recipe`, else of the config file, with every `--set` applied."""
+        return override(Recipe.from_toml(file) if file else self.settings.recipe, assignments)
+
+    def command(self, *words: str) -> str:
+        """How the user says the next command, with the provider where it was said for this one."""
+        flag = ["--provider", self._flag] if self._flag else []
+        return shlex.join(["nls-finetune", *words, *flag])
+
+    def tell(self, text: str = "") -> None:
+        """Say something to a person, on stderr."""
+        click.echo(text, err=True)
+
+    def answer(self, values: Any, text: str) -> None:
+        """Give the command's answer on stdout: the values to a machine, the text to a person."""
+        click.echo(json.dumps(values, ensure_ascii=False) if self.as_json else text)
+
+
+def shared(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that all have; it is called with the `App` first."""
+
+    @click.option("--provider", metavar="NAME", help="Where to run; else NLS_PROVIDER, else the config file.")
+    @click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="An option of the provider.")
+    @click.option("--config", type=_FILE, help="Config file, in place of the nearest nls-finetune.toml.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there.")
+    @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+    @click.pass_context
+    @functools.wraps(function)
+    def command(
+        ctx: click.Context,
+        /,
+        *,
+        provider: str | None,
+        options: tuple[str, ...],
+        config: Path | None,
+        as_json: bool,
+        **rest: Any,
+    ) -> None:
+        made = ctx.find_root().obj
+        function(App(provider=provider, options=options, config=config, as_json=as_json, made=made), **rest)
+
+    return command
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+train_file = click.option("--train", "train_path", type=_FILE, help="Training data, in place of the usual.")
+val_file = click.option("--val", "val_path", type=_FILE, help="Validation data, in place of the usual.")
+run_name = click.option("--run-name", required=True, metavar="NAME", help="The run's name.")
+detach = click.option("--detach", is_flag=True, help="Start it, print its reference, and leave.")
+
+
+def recipe_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--recipe` and `--set`, as `recipe_file` and `assignments`."""
+    function = click.option(
+        "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Change a hyperparameter."
+    )(function)
+    return click.option(
+        "--recipe", "recipe_file", type=_FILE, help="A TOML file of hyperparameters, in place of the config's."
+    )(function)

@@ -1,0 +1,67 @@
+"""What an error looks like to the user, and which exit code it has."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import traceback
+
+import click
+
+from ..errors import (
+    ConfigError,
+    DataError,
+    EvaluationError,
+    NlsError,
+    PluginNotFound,
+    RecipeError,
+    RunNameTaken,
+    RunNotFound,
+)
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_INPUT = (ConfigError, DataError, EvaluationError, PluginNotFound, RecipeError, RunNameTaken, RunNotFound)
+
+
+def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
+    """Tell the user of an error, on stderr and, for machines, on stdout; return the exit code."""
+    if debug or os.environ.get("NLS_DEBUG") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        _tell("Interrupted.")
+        return INTERRUPTED
+    message, hint, code = _describe(error)
+    _tell(message, hint)
+    if as_json:
+        kind = type(error).__name__
+        click.echo(json.dumps({"error": {"type": kind, "message": message, "hint": hint}}, ensure_ascii=False))
+    return code
+
+
+def _describe(error: BaseException) -> tuple[str, str, int]:
+    match error:
+        case NlsError():
+            return error.message, error.hint, USAGE if isinstance(error, _INPUT) else FAILED
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "nls-finetune"
+            return error.format_message(), f"`{path} --help` shows the usage.", USAGE
+        case click.ClickException():
+            return error.format_message(), "", error.exit_code
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            place = f" at {error.filename}" if error.filename else ""
+            return f"The disk is full{place}.", "Make room, and run the same command again.", FAILED
+        case OSError() if error.strerror:
+            place = f"{error.filename}: " if error.filename else ""
+            return f"{place}{error.strerror}.", "", FAILED
+        case _:
+            name = type(error).__name__
+            return f"Unexpected {name}: {error}", "--debug shows where it came from.", FAILED
+
+
+def _tell(message: str, hint: str = "") -> None:
+    red = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    click.echo(click.style("error: ", fg="red", bold=True) + message, err=True, color=red)
+    if hint:
+        click.echo(hint, err=True)

@@ -1,0 +1,96 @@
+"""The table of all commands. A command's module is imported when it runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+
+class Entry(NamedTuple):
+    """Where a command lives and what it does.
+
+    Attributes:
+        module: The module of this package that holds it, under the command's name with `_` for `-`.
+        help: One line for `--help`: the first of the command's docstring.
+    """
+
+    module: str
+    help: str
+
+
+SECTIONS: dict[str, dict[str, Entry]] = {
+    "Check": {
+        "verify": Entry("verify", "Check the environment, data, config and volumes."),
+        "plugins": Entry("plugins", "List the installed providers and baselines."),
+    },
+    "Train": {
+        "upload-data": Entry("train", "Store the training and validation data at the provider."),
+        "dry-run": Entry("train", "Try the start of a training."),
+        "train": Entry("train", "Fine-tune a model."),
+        "merge": Entry("train", "Fold a trained adapter into its base model."),
+    },
+    "Serve": {
+        "deploy": Entry("serve", "Serve a merged model at an OpenAI-compatible endpoint."),
+        "ask": Entry("serve", "Translate one question at a live endpoint."),
+        "key": Entry("serve", "Print the API key of a live endpoint."),
+        "stop": Entry("serve", "Stop an endpoint."),
+    },
+    "Evaluate": {
+        "eval": Entry("evaluate", "Measure a fine-tuned model against a baseline."),
+        "compare": Entry("evaluate", "Compare two evaluations."),
+    },
+    "Runs": {
+        "list-runs": Entry("runs", "List all runs."),
+        "status": Entry("runs", "Show where runs stand."),
+        "logs": Entry("runs", "Print what a run has told."),
+        "cancel": Entry("runs", "Stop a run that is under way."),
+    },
+    "Try": {
+        "demo": Entry("demo", "Do the whole job, small: data, train, merge, serve, evaluate."),
+    },
+}
+
+
+class _Root(click.Group):
+    """A group that knows its commands by name alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for section in SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for section in SECTIONS.values():
+            if cmd_name in section:
+                module = import_module(f".{section[cmd_name].module}", __package__)
+                found: click.Command = getattr(module, cmd_name.replace("-", "_"))
+                return found
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.list_commands(ctx)))
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), entry.help) for name, entry in section.items()])
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        click.echo(f"nls-finetune {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=_Root)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Fine-tune a small model to turn plain English into Sourcegraph queries, and prove how good it got."""

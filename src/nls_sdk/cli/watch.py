@@ -1,0 +1,112 @@
+"""Watching a run: a progress bar on a terminal, one line an event elsewhere, always on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from ..events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded
+from ..runs import Run
+from .failures import INTERRUPTED
+
+
+def watch(run: Run[object], *, title: str, interrupted: Callable[[], str]) -> Ready | Succeeded:
+    """Show a run's events until its result is there.
+
+    Args:
+        run: The run.
+        title: What the bar is called.
+        interrupted: What is done at Ctrl-C; it returns what to say then.
+
+    Raises:
+        RunFailed: The job raised or died.
+        RunCancelled: Somebody cancelled it.
+        SystemExit: Ctrl-C, after `interrupted`.
+    """
+    with _shown(title) as show:
+        try:
+            for event in run.events():
+                show(event)
+                if isinstance(event, Ready | Succeeded):
+                    return event
+        except KeyboardInterrupt:
+            words = interrupted()
+        else:
+            raise AssertionError("unreachable: events() ends with a result or raises")
+    click.echo(f"\n{words}", err=True)
+    raise SystemExit(INTERRUPTED)
+
+
+def describe(event: Event) -> str:
+    """An event as one line of text."""
+    match event:
+        case Log(text):
+            return click.unstyle(text).rstrip()
+        case Progress():
+            return f"step {event.step}/{event.total}{_figures(event)}"
+        case Ready():
+            return f"ready at {event.url} as {event.model}"
+        case Succeeded():
+            figures = ", ".join(f"{name} {value:.6g}" for name, value in event.metrics.items())
+            return f"succeeded{': ' + figures if figures else ''}"
+        case Failed():
+            return f"failed: {event.message}"
+        case Cancelled():
+            return f"stopped: {event.reason}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def _figures(event: Progress) -> str:
+    figures = {
+        "loss": event.loss and f"{event.loss:.4f}",
+        "lr": event.learning_rate and f"{event.learning_rate:.2e}",
+        "tokens/s": event.tokens_per_second and f"{event.tokens_per_second:,.0f}",
+        "left": event.seconds_left and duration(event.seconds_left),
+    }
+    return "".join(f"  {name} {value}" for name, value in figures.items() if value)
+
+
+@contextmanager
+def _shown(title: str) -> Iterator[Callable[[Event], None]]:
+    if not sys.stderr.isatty():
+        yield lambda event: click.echo(describe(event), err=True)
+        return
+    with bar(title) as move:
+
+        def show(event: Event) -> None:
+            if isinstance(event, Progress):
+                move(event.step, event.total, _figures(event))
+
+        yield show
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on stderr; call what it yields with (done, total, figures)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[figures]}", markup=False),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(title, total=None, figures="")
+        yield lambda done, total, figures: bars.update(task, completed=done, total=total, figures=figures)

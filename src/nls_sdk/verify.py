@@ -1,0 +1,257 @@
+"""Checks before the work: environment, data, config, volumes. They return findings and never raise."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from .artifacts import Artifact
+from .dataset import Dataset, Example, Finding, read_jsonl
+from .errors import NlsError
+from .metrics import hallucinations, syntax_valid
+from .plugins import plugins
+from .plugins import provider as make_provider
+from .providers import Check, Estimate, Provider
+from .recipe import Recipe
+from .retry import retry
+from .settings import VARIABLES, DataPaths, Settings, Variable, half_set
+from .tasks import Train
+
+CHARACTERS_PER_TOKEN = 3.5
+"""For estimates without a tokenizer: English and queries lie between 3 and 4.5 with common vocabularies."""
+
+_LISTED = 20
+_TEMPLATE_TOKENS = 5
+_Status = Literal["ok", "warning", "failed"]
+
+
+def verify_env(
+    provider: str, *, options: Mapping[str, Any] | None = None, sources: Mapping[str, str] | None = None
+) -> list[Check]:
+    """Look at the environment variables, the plugins, and what the provider says of itself.
+
+    Args:
+        provider: Name of the provider that will do the work.
+        options: Passed to it.
+        sources: Where each variable that is set came from; see `nls_sdk.settings.load_env`.
+    """
+    found = [_variable(variable, provider, sources or {}) for variable in VARIABLES]
+    for plugin in plugins():
+        # A broken plugin hurts nobody who does not use it.
+        in_use = plugin.role == "provider" and plugin.name == provider
+        status: _Status = "ok" if not plugin.problem else "failed" if in_use else "warning"
+        found.append(Check(f"{plugin.role} {plugin.name}", status, plugin.problem or plugin.distribution))
+    return found + guarded(
+        f"provider {provider}", lambda: verify_provider(make_provider(provider, **(options or {})))
+    )
+
+
+def verify_provider(provider: Provider) -> list[Check]:
+    """What a provider says of itself."""
+    return guarded(f"provider {provider.name}", lambda: list(provider.check()))
+
+
+def verify_data(
+    paths: DataPaths,
+    *,
+    recipe: Recipe | None = None,
+    system_prompt: str | None = None,
+    provider: Provider | None = None,
+    limit: int = _LISTED,
+) -> list[Check]:
+    """Look at every line of the training and validation data.
+
+    Args:
+        paths: The files.
+        recipe: Says how long an example may be; the default recipe otherwise.
+        system_prompt: What the server will be asked with, which the data must say as well.
+        provider: Estimates time and price of the training.
+        limit: Findings listed of each kind; the rest is counted.
+    """
+    recipe = recipe or Recipe()
+    found: list[Check] = []
+    sets: dict[Path, list[Example]] = {}
+    for path in (paths.train, paths.val):
+        try:
+            sets[path], findings = read_jsonl(path)
+        except NlsError as error:
+            found.append(Check(str(path), "failed", error.message.removeprefix(f"{path}: "), error.hint))
+            continue
+        data = Dataset(tuple(sets[path]), path)
+        found += _listed(path, "rows", findings, limit)
+        found += _listed(path, "duplicates", data.findings() if data else [], limit)
+        found += _listed(path, "length", _too_long(data, recipe.max_length), limit)
+        if system_prompt is not None:
+            found += _other_prompt(path, data, system_prompt)[:limit]
+        found += _listed(path, "queries", _invalid_queries(data), limit, status="warning")
+        if data:
+            found.append(Check(str(path), "ok", _summary(data, recipe.max_length)))
+    train, val = sets.get(paths.train), sets.get(paths.val)
+    if train and val:
+        found += _listed(paths.val, "leaks", _leaks(train, val, paths.train), limit)
+    if train and provider is not None:
+        found += guarded("estimate", lambda: [_estimate(provider, train, paths.train, recipe)])
+    return found
+
+
+def verify_config(load: Callable[[], Settings]) -> list[Check]:
+    """Look at the config file and the recipe, by reading them with `load`."""
+
+    def look() -> list[Check]:
+        settings = load()
+        recipe = settings.recipe
+        return [
+            Check("config", "ok", str(settings.source) if settings.source else "no file: the defaults"),
+            Check(
+                "recipe",
+                "ok",
+                f"{recipe.base_model}, LoRA r={recipe.lora_r} alpha={recipe.lora_alpha} on "
+                f"{recipe.target_modules}, {recipe.epochs:g} epochs, batch {recipe.per_device_batch_size} x "
+                f"{recipe.gradient_accumulation_steps}, learning rate {recipe.learning_rate:g} "
+                f"{recipe.lr_scheduler}, {recipe.dtype}",
+            ),
+        ]
+
+    return guarded("config", look)
+
+
+def verify_volumes(provider: Provider) -> list[Check]:
+    """Store a small file at the provider, fetch it back, and compare."""
+
+    def look() -> list[Check]:
+        with tempfile.TemporaryDirectory(prefix="nls-") as folder:
+            sent, came = Path(folder, "sent"), Path(folder, "came")
+            sent.write_text(f"nls_sdk verify volumes {secrets.token_hex(8)}\n", "utf-8")
+            artifact = retry(lambda: provider.push(sent))
+            retry(lambda: provider.pull(artifact, came))
+            if came.read_bytes() != sent.read_bytes():
+                return [Check("volumes", "failed", f"{provider.name} gave back other bytes than it was given")]
+        return [Check("volumes", "ok", f"{provider.name} stored a file and gave it back")]
+
+    return guarded("volumes", look)
+
+
+def guarded(name: str, look: Callable[[], list[Check]]) -> list[Check]:
+    """The findings of a check, or one that tells what kept it from looking."""
+    try:
+        return look()
+    except NlsError as error:
+        return [Check(name, "failed", error.message, error.hint)]
+    except Exception as error:
+        return [Check(name, "failed", f"{type(error).__name__}: {error}")]
+
+
+def failed(checks: Iterable[Check]) -> bool:
+    """Whether one of the checks failed."""
+    return any(check.status == "failed" for check in checks)
+
+
+def _variable(variable: Variable, provider: str, sources: Mapping[str, str]) -> Check:
+    name = variable.name
+    if half_set(variable):
+        return Check(
+            name, "failed", f"set, but {variable.partner} is not", f"Set both or neither: {variable.remedy}."
+        )
+    if value := os.environ.get(name):
+        source = sources.get(name, "environment")
+        return Check(name, "ok", f"from {source}" if variable.secret else f"{value} (from {source})")
+    return Check(name, "ok", f"not set; for {variable.purpose}")
+
+
+def _listed(
+    path: Path, name: str, findings: Sequence[Finding], limit: int, *, status: _Status = "failed"
+) -> list[Check]:
+    checks = [
+        Check(":".join(str(part) for part in (path, f.line, f.column) if part is not None), status, f.message)
+        for f in findings[:limit]
+    ]
+    if len(findings) > limit:
+        checks.append(Check(str(path), status, f"{name}: {len(findings) - limit} more findings"))
+    return checks
+
+
+def _tokens(example: Example) -> int:
+    characters = sum(len(message["content"]) for message in example.messages)
+    return round(characters / CHARACTERS_PER_TOKEN) + _TEMPLATE_TOKENS * len(example.messages)
+
+
+def _too_long(data: Dataset, limit: int) -> list[Finding]:
+    sizes = [(example, _tokens(example)) for example in data]
+    return [
+        Finding(example.line, f"about {size} tokens (from its characters); the recipe's max_length is {limit}")
+        for example, size in sizes
+        if size > limit
+    ]
+
+
+def _other_prompt(path: Path, data: Dataset, system: str) -> list[Check]:
+    other: dict[str, list[Example]] = {}
+    for example in data:
+        first = example.messages[0]
+        said = first["content"] if first["role"] == "system" else ""
+        if said != system:
+            other.setdefault(said, []).append(example)
+    return [
+        Check(
+            f"{path}:{examples[0].line}",
+            "failed",
+            f"{len(examples)} examples have the system message {said[:60]!r}; the model will be asked with "
+            f"{system[:60]!r}",
+            "Set system_prompt in nls-finetune.toml to what the data says.",
+        )
+        for said, examples in other.items()
+    ]
+
+
+def _invalid_queries(data: Dataset) -> list[Finding]:
+    found = []
+    for example in data:
+        if not syntax_valid(example.query):
+            advice = "; ".join(str(one) for one in hallucinations(example.query))
+            found.append(Finding(example.line, f"the answer is not a valid query: {advice or 'blank'}"))
+    return found
+
+
+def _leaks(train: Sequence[Example], val: Sequence[Example], source: Path) -> list[Finding]:
+    lines = {_normal(example.question): example.line for example in train}
+    return [
+        Finding(example.line, f"asks what {source.name}:{lines[_normal(example.question)]} asks")
+        for example in val
+        if _normal(example.question) in lines
+    ]
+
+
+def _normal(question: str) -> str:
+    return " ".join(question.casefold().split()).rstrip(".?!")
+
+
+def _summary(data: Dataset, max_length: int) -> str:
+    sizes = [_tokens(example) for example in data]
+    valid = sum(syntax_valid(example.query) for example in data) / len(data)
+    return (
+        f"{len(data):,} examples, about {sum(sizes):,} tokens (at {CHARACTERS_PER_TOKEN} characters a token), "
+        f"the longest {max(sizes)} of {max_length}; {valid:.1%} of the answers are valid queries"
+    )
+
+
+def _estimate(provider: Provider, train: list[Example], path: Path, recipe: Recipe) -> Check:
+    data = Dataset(tuple(train), path)
+    size = path.stat().st_size
+    task = Train(
+        name="estimate",
+        base=recipe.base_model,
+        data=Artifact(path="", digest=data.fingerprint, size=size),
+        recipe=recipe,
+    )
+    return Check(f"training at {provider.name}", "ok", describe_estimate(provider.estimate(task)))
+
+
+def describe_estimate(estimate: Estimate) -> str:
+    """An estimate as one line of text."""
+    minutes = "time unknown" if estimate.seconds is None else f"about {max(estimate.seconds / 60, 0.1):.1f} min"
+    price = "price unknown" if estimate.dollars is None else f"${estimate.dollars:.2f}"
+    return f"{minutes}, {price} ({estimate.basis})"
