@@ -1,0 +1,121 @@
+"""`python -m nls_sdk.worker --home HOME RUN_ID`: do the task of a run directory and tell about it.
+
+Events go to standard output, one JSON line each; everything else goes to standard error. The exit code is
+1 after `Failed`, else 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import get_args
+
+from ..errors import RunCancelled, RunError
+from ..events import Cancelled, Failed, Terminal
+from ..rundir import RunDirectory
+from ..tasks import DryRun, Merge, Serve, Train
+from .devices import DeviceName
+from .failures import explain
+from .lifeline import end_with_stdin
+from .telling import Tell, open_teller
+
+_QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class _Stop(BaseException):
+    """Somebody sent SIGTERM or SIGINT."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one task to its end. Returns the exit code."""
+    options = _parser().parse_args(argv)
+    tell = open_teller()
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    # One GPU is the recipe's; with several in sight the trainer would split its batches.
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
+    warnings.simplefilter("ignore", FutureWarning)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    if options.watch_stdin:
+        end_with_stdin()
+    end = _run(RunDirectory(options.home.absolute(), options.run_id), tell, options.device)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    tell(end)
+    return 1 if isinstance(end, Failed) else 0
+
+
+def _run(directory: RunDirectory, tell: Tell, device: str) -> Terminal:
+    try:
+        return _do(directory, tell, device)
+    except (_Stop, KeyboardInterrupt):
+        return Cancelled()
+    except RunCancelled as error:
+        return Cancelled(error.message)
+    except Exception as error:
+        if not isinstance(error, RunError):
+            traceback.print_exc(file=sys.stderr)
+        return explain(error)
+
+
+def _do(directory: RunDirectory, tell: Tell, device: str) -> Terminal:
+    task = directory.read_task()
+    if (done := directory.read_done()) is not None:
+        return done
+    match task:
+        case Train():
+            from .training import train
+
+            return train(directory, task, tell, device)
+        case DryRun():
+            from .dry_run import dry_run
+
+            return dry_run(directory, task, tell, device)
+        case Merge():
+            from .merging import merge
+
+            return merge(directory, task, tell, device)
+        case Serve():
+            from .serving import serve
+
+            return serve(directory, task, tell, device)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _Stop
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nls_sdk.worker", description="Do a run's task.")
+    parser.add_argument("run_id", metavar="RUN_ID")
+    parser.add_argument("--home", type=Path, required=True, help="the provider's home folder")
+    parser.add_argument(
+        "--device",
+        choices=get_args(DeviceName),
+        default="auto",
+        help="what to work on; `cuda` fails where there is no GPU",
+    )
+    parser.add_argument(
+        "--watch-stdin",
+        action="store_true",
+        help="end at once, with all children, when standard input ends",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

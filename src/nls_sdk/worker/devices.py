@@ -1,0 +1,59 @@
+"""What the work runs on, and what its weights are held in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from ..errors import ConfigError, RecipeError
+
+if TYPE_CHECKING:
+    import torch
+
+DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
+"""`auto` takes the GPU where there is one; `cuda` demands it."""
+
+
+def choose_device(wanted: DeviceName = "auto") -> torch.device:
+    """The device to work on.
+
+    Raises:
+        ConfigError: A GPU is demanded, and there is none.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise ConfigError(
+            "A GPU is demanded, and this machine has none that torch can use.",
+            hint=f"torch {torch.__version__}: check `nvidia-smi` and that torch is a CUDA build, or choose "
+            "another machine.",
+        )
+    return torch.device("cuda", 0) if available and wanted != "cpu" else torch.device("cpu")
+
+
+def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """What the weights are held in; see `Recipe.dtype`.
+
+    Raises:
+        RecipeError: bfloat16 is asked for on a GPU that does not have it.
+    """
+    import torch
+
+    lacks = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+    if wanted == "bfloat16" and lacks:
+        raise RecipeError(
+            f"dtype = 'bfloat16', but {torch.cuda.get_device_name(device)} does not have it.",
+            hint="Train with dtype = 'float32', or 'auto' to take what the machine has.",
+        )
+    if wanted == "auto":
+        return torch.bfloat16 if device.type == "cuda" and not lacks else torch.float32
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+
+
+def describe(device: torch.device) -> str:
+    """The device in words."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"the CPU ({torch.get_num_threads()} threads)"

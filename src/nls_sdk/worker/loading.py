@@ -1,0 +1,94 @@
+"""Load a base model and its tokenizer from a folder or from the hub, with errors that say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ..errors import ProviderError, ProviderUnavailable, RecipeError
+
+_PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja"]
+
+
+def fetch(source: str) -> Path:
+    """The folder of a model: `source` itself, or what the hub has under that id.
+
+    A download that was interrupted goes on where it stopped.
+
+    Raises:
+        RecipeError: There is no such folder or hub model, or it is gated.
+        ProviderUnavailable: The hub did not answer or the download broke off.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise RecipeError(f"{source}: the folder holds no model: config.json is missing.")
+        return folder
+    if folder.is_absolute():
+        raise RecipeError(f"{source}: no such folder.")
+    return _download(source)
+
+
+def _download(model_id: str) -> Path:
+    import httpx
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        return Path(snapshot_download(model_id, allow_patterns=_PATTERNS))
+    except errors.GatedRepoError:
+        raise RecipeError(
+            f"{model_id}: the model is gated.",
+            hint="Accept its licence on its hub page, and set HF_TOKEN to a token that may read it.",
+        ) from None
+    except (errors.RepositoryNotFoundError, errors.HFValidationError):
+        raise RecipeError(
+            f"{model_id}: neither a folder here nor a model on the hub.",
+            hint="Check the spelling; a private model needs HF_TOKEN.",
+        ) from None
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.TransportError) as error:
+        raise ProviderUnavailable(
+            f"{model_id}: the download was interrupted, or the hub cannot be reached "
+            f"({type(error.__cause__ or error).__name__}).",
+            hint="Start the run again: what has arrived is kept.",
+        ) from None
+    except errors.HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", "no answer")
+        raise ProviderUnavailable(
+            f"{model_id}: the hub answered {status}.", hint="Start the run again: what has arrived is kept."
+        ) from None
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The model's tokenizer.
+
+    Raises:
+        ProviderError: The folder's files are not a tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise ProviderError(f"{folder}: its tokenizer cannot be loaded: {_first_line(error)}") from error
+
+
+def load_model(folder: Path, dtype: torch.dtype | Literal["auto"], device: torch.device) -> Any:
+    """The model, on the device. `auto` keeps the dtype it was saved in.
+
+    Raises:
+        ProviderError: The folder's files are not a causal language model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device)
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise ProviderError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,131 @@
+"""TRL's trainer for a LoRA adapter, made to survive a kill at any moment."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset as Rows
+from peft import LoraConfig
+from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
+from trl import SFTConfig, SFTTrainer
+
+from ..recipe import Recipe
+from .files import publish
+from .meter import Meter
+
+_KEPT = 2
+"""Checkpoints that are kept."""
+
+
+def lora_config(recipe: Recipe) -> LoraConfig:
+    """The recipe's adapter, in PEFT's terms."""
+    names = [name.strip() for name in recipe.target_modules.split(",")]
+    return LoraConfig(
+        r=recipe.lora_r,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules="all-linear" if names == ["all-linear"] else names,
+        task_type="CAUSAL_LM",
+    )
+
+
+def sft_config(recipe: Recipe, staging: Path, dtype: torch.dtype, device: torch.device) -> SFTConfig:
+    """The recipe's training, in TRL's terms.
+
+    Args:
+        recipe: Every hyperparameter.
+        staging: Where checkpoints are written before they are published.
+        dtype: What the weights are held in.
+        device: What the training runs on.
+    """
+    return SFTConfig(
+        output_dir=str(staging),
+        num_train_epochs=recipe.epochs,
+        max_steps=recipe.max_steps or -1,
+        per_device_train_batch_size=recipe.per_device_batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.lr_scheduler,
+        warmup_steps=recipe.warmup_ratio,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        bf16=dtype == torch.bfloat16,
+        use_cpu=device.type == "cpu",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        completion_only_loss=True,
+        max_length=None,
+        packing=False,
+        save_strategy="steps",
+        save_steps=recipe.checkpoint_steps,
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=device.type == "cuda",
+        logging_nan_inf_filter=False,
+    )
+
+
+class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
+    """`SFTTrainer` whose checkpoints appear whole or not at all, and which counts what it does."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        rows: list[dict[str, Any]],
+        config: SFTConfig,
+        recipe: Recipe,
+        checkpoints: Path,
+        meter: Meter,
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=config,
+            train_dataset=Rows.from_list(rows),
+            processing_class=tokenizer,
+            peft_config=lora_config(recipe),
+            callbacks=[meter],
+        )
+        self._checkpoints = checkpoints
+        self._meter = meter
+
+    def resume(self) -> int:
+        """Train to the end, from the newest checkpoint when there is one.
+
+        Returns:
+            The step that was resumed from; 0 at the start.
+        """
+        self._checkpoints.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.args.output_dir, ignore_errors=True)
+        last = get_last_checkpoint(str(self._checkpoints))
+        if last is not None:
+            self._meter.load(Path(last))
+        self.train(resume_from_checkpoint=last)
+        return 0 if last is None else int(last.rpartition("-")[2])
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """TRL's loss, counted."""
+        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if model.training:
+            self._meter.count(inputs, (loss[0] if return_outputs else loss).detach())
+        return loss
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """Write no card: checkpoints are for resuming only."""
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self.state.global_step >= self.state.max_steps:
+            return
+        super()._save_checkpoint(model, trial)
+        name = f"checkpoint-{self.state.global_step}"
+        staged = Path(self.args.output_dir) / name
+        self._meter.save(staged)
+        publish(staged, self._checkpoints / name)
+        rotate_checkpoints(str(self._checkpoints), save_total_limit=_KEPT)
