@@ -100,7 +100,9 @@ def shared(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that all have; it is called with the `App` first."""
 
     @click.option("--provider", metavar="NAME", help="Where to run; else NLS_PROVIDER, else the config file.")
-    @click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="An option of the provider.")
+    @click.option(
+        "--option", "options", metavar="KEY=VALUE", multiple=True, help="An option of the provider."
+    )
     @click.option("--config", type=_FILE, help="Config file, in place of the nearest nls-finetune.toml.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there.")
     @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
@@ -136,5 +138,8 @@ def recipe_options(function: Callable[..., None]) -> Callable[..., None]:
         "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Change a hyperparameter."
     )(function)
     return click.option(
-        "--recipe", "recipe_file", type=_FILE, help="A TOML file of hyperparameters, in place of the config's."
+        "--recipe",
+        "recipe_file",
+        type=_FILE,
+        help="A TOML file of hyperparameters, in place of the config's.",
     )(function)

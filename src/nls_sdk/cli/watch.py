@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -13,7 +14,7 @@ from ..runs import Run
 from .failures import INTERRUPTED
 
 
-def watch(run: Run[object], *, title: str, interrupted: Callable[[], str]) -> Ready | Succeeded:
+def watch(run: Run[Any], *, title: str, interrupted: Callable[[], str]) -> Ready | Succeeded:
     """Show a run's events until its result is there.
 
     Args:
@@ -90,6 +91,31 @@ def _shown(title: str) -> Iterator[Callable[[Event], None]]:
                 move(event.step, event.total, _figures(event))
 
         yield show
+
+
+@contextmanager
+def counted(title: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Progress through `total` items; call what it yields after each, with figures to show."""
+    done = 0
+    if sys.stderr.isatty():
+        with bar(title) as move:
+            move(0, total, "")
+
+            def step(figures: str) -> None:
+                nonlocal done
+                done += 1
+                move(done, total, figures)
+
+            yield step
+        return
+
+    def line(figures: str) -> None:
+        nonlocal done
+        done += 1
+        if done == total or done * 10 // total > (done - 1) * 10 // total:
+            click.echo(f"{title}: {done}/{total}  {figures}", err=True)
+
+    yield line
 
 
 @contextmanager
