@@ -8,11 +8,13 @@ from typing import Any, Literal
 import torch
 
 from ..errors import ProviderError, ProviderUnavailable, RecipeError
+from ..events import Log
+from .telling import Tell
 
 _PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja"]
 
 
-def fetch(source: str) -> Path:
+def fetch(source: str, tell: Tell) -> Path:
     """The folder of a model: `source` itself, or what the hub has under that id.
 
     A download that was interrupted goes on where it stopped.
@@ -28,6 +30,7 @@ def fetch(source: str) -> Path:
         return folder
     if folder.is_absolute():
         raise RecipeError(f"{source}: no such folder.")
+    tell(Log(f"looking up {source} on the hub"))
     return _download(source)
 
 
@@ -58,6 +61,20 @@ def _download(model_id: str) -> Path:
         raise ProviderUnavailable(
             f"{model_id}: the hub answered {status}.", hint="Start the run again: what has arrived is kept."
         ) from None
+
+
+def context_length(folder: Path) -> int:
+    """Tokens of the longest text that the model can read.
+
+    Raises:
+        ProviderError: The folder's files are not a model.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return int(AutoConfig.from_pretrained(folder).max_position_embeddings)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ProviderError(f"{folder}: its configuration cannot be read: {_first_line(error)}") from error
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset as Rows
+from datasets import Dataset as TrainingRows
 from peft import LoraConfig
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from trl import SFTConfig, SFTTrainer
 
 from ..recipe import Recipe
+from .data import Row
 from .files import publish
 from .meter import Meter
 
@@ -57,7 +59,6 @@ def sft_config(recipe: Recipe, staging: Path, dtype: torch.dtype, device: torch.
         use_cpu=device.type == "cpu",
         seed=recipe.seed,
         data_seed=recipe.seed,
-        completion_only_loss=True,
         max_length=None,
         packing=False,
         save_strategy="steps",
@@ -77,7 +78,7 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         self,
         model: Any,
         tokenizer: Any,
-        rows: list[dict[str, Any]],
+        rows: Sequence[Row],
         config: SFTConfig,
         recipe: Recipe,
         checkpoints: Path,
@@ -86,7 +87,7 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         super().__init__(
             model=model,
             args=config,
-            train_dataset=Rows.from_list(rows),
+            train_dataset=TrainingRows.from_list([row.features() for row in rows]),
             processing_class=tokenizer,
             peft_config=lora_config(recipe),
             callbacks=[meter],
@@ -94,19 +95,23 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         self._checkpoints = checkpoints
         self._meter = meter
 
-    def resume(self) -> int:
-        """Train to the end, from the newest checkpoint when there is one.
+    def resume_from(self) -> int | None:
+        """The step of the newest checkpoint, or None when there is none."""
+        checkpoint = self._newest()
+        return None if checkpoint is None else int(checkpoint.rpartition("-")[2])
 
-        Returns:
-            The step that was resumed from; 0 at the start.
-        """
-        self._checkpoints.mkdir(parents=True, exist_ok=True)
+    def run(self) -> None:
+        """Train to the end, from the newest checkpoint when there is one."""
         shutil.rmtree(self.args.output_dir, ignore_errors=True)
-        last = get_last_checkpoint(str(self._checkpoints))
-        if last is not None:
-            self._meter.load(Path(last))
-        self.train(resume_from_checkpoint=last)
-        return 0 if last is None else int(last.rpartition("-")[2])
+        checkpoint = self._newest()
+        if checkpoint is not None:
+            self._meter.load(Path(checkpoint))
+        self.train(resume_from_checkpoint=checkpoint)
+        shutil.rmtree(self.args.output_dir, ignore_errors=True)
+
+    def _newest(self) -> str | None:
+        self._checkpoints.mkdir(parents=True, exist_ok=True)
+        return get_last_checkpoint(str(self._checkpoints))
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
