@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from .artifacts import Artifact
 from .dataset import Dataset, Example, Finding, read_jsonl
 from .errors import NlsError
 from .metrics import hallucinations, syntax_valid
@@ -19,7 +18,7 @@ from .providers import Check, Estimate, Provider
 from .recipe import Recipe
 from .retry import retry
 from .settings import VARIABLES, DataPaths, Settings, Variable, half_set
-from .tasks import Train
+from .training import TrainingJob
 
 CHARACTERS_PER_TOKEN = 3.5
 """For estimates without a tokenizer: English and queries lie between 3 and 4.5 with common vocabularies."""
@@ -65,6 +64,8 @@ def verify_data(
 ) -> list[Check]:
     """Look at every line of the training and validation data.
 
+    Where nothing is wrong with it, the training is estimated; for that it is stored at the provider.
+
     Args:
         paths: The files.
         recipe: Says how long an example may be; the default recipe otherwise.
@@ -93,8 +94,8 @@ def verify_data(
     train, val = sets.get(paths.train), sets.get(paths.val)
     if train and val:
         found += _listed(paths.val, "leaks", _leaks(train, val, paths.train), limit)
-    if train and provider is not None:
-        found += guarded("estimate", lambda: [_estimate(provider, train, paths.train, recipe)])
+    if train and provider is not None and not failed(found):
+        found += guarded("estimate", lambda: [_estimate(provider, Dataset(tuple(train)), recipe)])
     return found
 
 
@@ -242,16 +243,14 @@ def _summary(data: Dataset, max_length: int) -> str:
     )
 
 
-def _estimate(provider: Provider, train: list[Example], path: Path, recipe: Recipe) -> Check:
-    data = Dataset(tuple(train), path)
-    size = path.stat().st_size
-    task = Train(
-        name="estimate",
-        base=recipe.base_model,
-        data=Artifact(path="", digest=data.fingerprint, size=size),
-        recipe=recipe,
-    )
-    return Check(f"training at {provider.name}", "ok", describe_estimate(provider.estimate(task)))
+def _estimate(provider: Provider, data: Dataset, recipe: Recipe) -> Check:
+    name = f"training at {provider.name}"
+    try:
+        estimate = TrainingJob(data, provider, recipe, "estimate").estimate()
+    except NlsError as error:
+        # The data is not to blame for a provider that cannot be reached.
+        return Check(name, "warning", f"no estimate: {error.message}", error.hint)
+    return Check(name, "ok", describe_estimate(estimate))
 
 
 def describe_estimate(estimate: Estimate) -> str:

@@ -50,6 +50,16 @@ class App:
         self._flag, self._options, self._config = provider, list(options), config
         self.variables = load_env(Path.cwd())
 
+    def at(self, provider: str) -> App:
+        """The same call, at this provider unless the arguments name one."""
+        return App(
+            provider=self._flag or provider,
+            options=self._options,
+            config=self._config,
+            as_json=self.as_json,
+            made=self.made,
+        )
+
     @cached_property
     def settings(self) -> Settings:
         """What the config file says, or the defaults."""
@@ -83,9 +93,11 @@ class App:
         return override(Recipe.from_toml(file) if file else self.settings.recipe, assignments)
 
     def command(self, *words: str) -> str:
-        """How the user says the next command, with the provider where it was said for this one."""
-        flag = ["--provider", self._flag] if self._flag else []
-        return shlex.join(["nls-finetune", *words, *flag])
+        """How the user says the next command, with what was said about the provider for this one."""
+        flags = ["--provider", self._flag] if self._flag else []
+        flags += ["--config", str(self._config)] if self._config else []
+        flags += [word for option in self._options for word in ("--option", option)]
+        return shlex.join(["nls-finetune", *words, *flags])
 
     def tell(self, text: str = "") -> None:
         """Say something to a person, on stderr."""

@@ -158,13 +158,11 @@ def evaluate(
             right += row.right
             step(f"{right / done:.0%} right")
 
+        evaluator = Evaluator(data, concurrency=concurrency)
         try:
-            return Evaluator(data, concurrency=concurrency).run(
-                translator, on_row=on_row, sample=sample
-            ), True
+            return evaluator.run(translator, on_row=on_row, sample=sample), True
         except EvaluationInterrupted as interruption:
             return interruption.results, False
-        return results, True
 
 
 def _questions(app: App, val_path: Path | None) -> Dataset:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import time
 from functools import partial
 from typing import Any
@@ -14,11 +12,11 @@ import click
 from ..errors import ConfigError
 from ..events import Ready, Succeeded
 from ..models import MergedModel
-from ..prompt import CHAT_TEMPLATE_KWARGS, prompt
 from ..retry import retry
 from ..tasks import ServeConfig
 from ..training import check_run_name
 from .app import App, detach, run_name, shared
+from .curl import curl
 from .endpoints import endpoint_name, foreign_options, live_endpoint, the_endpoint
 from .lookup import finished, is_live, records_of
 from .watch import duration, watch
@@ -132,23 +130,6 @@ def stop(app: App, run_name: str | None, everyone: bool) -> None:
         retry(partial(app.provider.cancel, record.run_id))
     names = [record.run_id for record in live]
     app.answer({"stopped": names}, f"Stopped {', '.join(names)}." if names else "No endpoint was up.")
-
-
-def curl(app: App, ready: Ready, name: str, *, has_key: bool) -> str:
-    """A command that asks the endpoint one question, for any shell; the key is not in it."""
-    question = "find Python files with async functions"
-    body = {
-        "model": ready.model,
-        "messages": prompt(question, system=app.settings.system_prompt),
-        "max_tokens": 64,
-        "temperature": 0,
-        "chat_template_kwargs": CHAT_TEMPLATE_KWARGS,
-    }
-    words = ["curl", "-s", f"{ready.url}/chat/completions", "-H", "Content-Type: application/json"]
-    line = f"{shlex.join(words)} -d {shlex.quote(json.dumps(body))}"
-    if not has_key:
-        return line
-    return f'{line} -H "Authorization: Bearer $({app.command("key", "--run-name", name)})"'
 
 
 def _lifetime(config: ServeConfig) -> str:

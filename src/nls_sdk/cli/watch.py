@@ -14,13 +14,13 @@ from ..runs import Run
 from .failures import INTERRUPTED
 
 
-def watch(run: Run[Any], *, title: str, interrupted: Callable[[], str]) -> Ready | Succeeded:
+def watch(run: Run[Any], *, title: str, interrupted: Callable[[], str] | None = None) -> Ready | Succeeded:
     """Show a run's events until its result is there.
 
     Args:
         run: The run.
         title: What the bar is called.
-        interrupted: What is done at Ctrl-C; it returns what to say then.
+        interrupted: What is done at Ctrl-C; it returns what to say then. Without it, Ctrl-C is raised on.
 
     Raises:
         RunFailed: The job raised or died.
@@ -34,6 +34,8 @@ def watch(run: Run[Any], *, title: str, interrupted: Callable[[], str]) -> Ready
                 if isinstance(event, Ready | Succeeded):
                     return event
         except KeyboardInterrupt:
+            if interrupted is None:
+                raise
             words = interrupted()
         else:
             raise AssertionError("unreachable: events() ends with a result or raises")
