@@ -39,13 +39,16 @@ def finished(app: App, name: str, kind: str, *, before: str) -> RunRecord:
     if not found:
         if any(record.task.name == name for record in records):
             again = app.command(kind, "--run-name", name)
-            raise ConfigError(f"Run {name!r} has no {kind}, which {before} needs.", hint=f"First: {again}")
+            raise ConfigError(
+                f"{before.capitalize()} needs the {kind} of run {name!r}, which has none.",
+                hint=f"First: {again}",
+            )
         raise RunNotFound(name, names)
     record = found[-1]
     if record.state != "succeeded":
-        told = f": {describe(record.end)}" if record.end else ""
+        stands = describe(record.end) if record.end else f"is {record.state}."
         raise ConfigError(
-            f"Run {record.run_id} is {record.state}, and {before} needs it done{told}",
+            f"{before.capitalize()} needs {record.run_id} to have succeeded; it {stands}",
             hint=f"See: {app.command('logs', '--run-name', name, '--kind', kind)}",
         )
     return record

@@ -85,10 +85,12 @@ def train(
     """
     job = _job(app, run_name, train_path, recipe_file, assignments)
     app.tell(f"Training {job.recipe.base_model} on {len(job.data):,} examples at {app.provider.name}.")
-    app.tell(f"It will take {describe_estimate(job.estimate())}.")
+    app.tell(f"Estimate: {describe_estimate(job.estimate())}")
     run = job.start()
-    if run.record().state == "succeeded":
+    if (end := run.record().end) and isinstance(end, Succeeded):
         app.tell(f"Run {run.ref} has finished before; nothing is trained again.")
+        _conclude(app, run, end, then=("merge", "--run-name", run_name))
+        return
     _follow(app, run, title=f"train {run_name}", detach=detach, then=("merge", "--run-name", run_name))
 
 
@@ -133,7 +135,12 @@ def _follow(app: App, run: Run[Any], *, title: str, detach: bool, then: tuple[st
         return
     app.tell(f"Run {run.ref}\n{back}")
     end = watch(run, title=title, interrupted=lambda: f"Detached: {run.ref} goes on.\n{back}")
-    metrics = dict(end.metrics) if isinstance(end, Succeeded) else {}
-    app.answer({"ref": run.ref, "state": "succeeded", "metrics": metrics}, f"{run.ref} {describe(end)}")
+    assert isinstance(end, Succeeded)
+    _conclude(app, run, end, then)
+
+
+def _conclude(app: App, run: Run[Any], end: Succeeded, then: tuple[str, ...]) -> None:
+    values = {"ref": run.ref, "state": "succeeded", "metrics": dict(end.metrics)}
+    app.answer(values, f"{run.ref} {describe(end)}")
     if then:
         app.tell(f"Next: {app.command(*then)}")

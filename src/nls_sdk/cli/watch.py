@@ -84,7 +84,13 @@ def _figures(event: Progress) -> str:
 @contextmanager
 def _shown(title: str) -> Iterator[Callable[[Event], None]]:
     if not sys.stderr.isatty():
-        yield lambda event: click.echo(describe(event), err=True)
+
+        def line(event: Event) -> None:
+            # The error that follows a failure tells it.
+            if not isinstance(event, Failed | Cancelled):
+                click.echo(describe(event), err=True)
+
+        yield line
         return
     with bar(title) as move:
 
