@@ -11,8 +11,9 @@ from nls_sdk.metrics import Verdict
 from nls_sdk.sourcegraph import ADVICE, OPERATORS
 
 CLOSED_LIST = (
-    "`repo`, `file`, `lang`, `language`, `l`, `content`, `type`, `case`, `rev`, `fork`, `archived`, `visibility`, "
-    "`context`, `author`, `committer`, `before`, `after`, `message`, `count`, `timeout`, `patterntype`, `select`"
+    "`repo`, `file`, `lang`, `language`, `l`, `content`, `type`, `case`, `rev`, `fork`, `archived`, "
+    "`visibility`, `context`, `author`, `committer`, `before`, `after`, `message`, `count`, `timeout`, "
+    "`patterntype`, `select`"
 )
 names = st.sampled_from(sorted(OPERATORS))
 queries = st.lists(names, min_size=1).map(lambda found: " ".join(f"{name}:x" for name in found))
