@@ -5,18 +5,27 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+import stamina
 from stub_server import Hang, Reply, StubServer, completion, status
 
 from nls_sdk import Dataset, Endpoint
 from nls_sdk.errors import ConfigError, EndpointError, EndpointUnavailable, EvaluationError
 from nls_sdk.evaluation import WARMUP_QUESTION, EvaluationInterrupted, Evaluator
 from nls_sdk.results import Row, Share
+from nls_sdk.retry import ATTEMPTS
 
 PAIRS = [(f"question {i}", f"lang:go n{i}") for i in range(12)]
 DATA = Dataset.from_pairs(PAIRS)
+
+
+@pytest.fixture
+def no_waits() -> Iterator[None]:
+    """Retries follow each other at once."""
+    with stamina.set_testing(True, attempts=ATTEMPTS):
+        yield
 
 
 class Scripted:
@@ -117,11 +126,23 @@ def test_a_retried_request_counts_its_last_attempt_only() -> None:
     assert row.seconds < waited / 2
 
 
+@pytest.mark.usefixtures("no_waits")
 def test_a_server_that_is_overloaded_for_good_fails_the_row() -> None:
     with StubServer(lambda question: "lang:go" if question != "question 1" else status(503)) as server:
         results = Evaluator(DATA[:3]).run(Endpoint(server.url))
     assert [row.attempts for row in results.rows] == [1, 5, 1]
     assert "503" in (results.rows[1].error or "")
+
+
+@pytest.mark.usefixtures("no_waits")
+def test_a_server_that_is_gone_does_not_cost_retries_for_ever() -> None:
+    def lost(question: str) -> Reply:
+        return status(503) if question in {f"question {i}" for i in (0, 1, 2, 3, 4)} else "lang:go"
+
+    with StubServer(lost) as server:
+        results = Evaluator(DATA[:7]).run(Endpoint(server.url))
+    assert [row.attempts for row in results.rows] == [5, 5, 5, 1, 1, 1, 1]
+    assert [row.failed for row in results.rows] == [True] * 5 + [False] * 2
 
 
 def test_the_servers_own_time_is_apart() -> None:
@@ -208,6 +229,7 @@ def test_model_and_baseline_are_treated_alike() -> None:
     assert evaluator.compare(model).baseline is None
 
 
+@pytest.mark.usefixtures("no_waits")
 def test_an_overload_in_the_warm_up_is_waited_for() -> None:
     with StubServer(status(503), "lang:go") as server:
         results = Evaluator(DATA[:1]).run(Endpoint(server.url))

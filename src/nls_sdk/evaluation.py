@@ -9,18 +9,21 @@ from threading import Event
 from time import perf_counter
 from typing import TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 from attrs.validators import ge
 
 from .dataset import Dataset, Example
 from .errors import EndpointError, EvaluationError, NlsError
 from .report import Report
 from .results import Results, Row
-from .retry import retry
+from .retry import can_retry, retry
 from .translator import Translator
 
 WARMUP_QUESTION = "find Go files that mention a timeout"
 """What a warm-up request asks, so that no question of the dataset has been asked before it counts."""
+
+PATIENCE = 3
+"""Questions in succession that may fail for want of a server before retries are given up."""
 
 OnRow: TypeAlias = Callable[[Row], None]
 
@@ -131,21 +134,17 @@ class Evaluator:
 @contextmanager
 def _asked(translator: Translator, dataset: Dataset, concurrency: int) -> Iterator[Iterable[Row]]:
     """The rows of all questions in order, as they come; leaving the block early asks no more."""
-    stopped = Event()
-
-    def row(example: Example) -> Row:
-        return _row(translator, example, stopped)
-
+    asker = _Asker(translator)
     if concurrency == 1:
-        yield map(row, dataset)
+        yield map(asker.row, dataset)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="nls-evaluator")
     try:
-        yield pool.map(row, dataset)
+        yield pool.map(asker.row, dataset)
     finally:
-        stopped.set()
+        asker.stopped.set()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -161,32 +160,48 @@ def _warm_up(translator: Translator) -> float:
     return perf_counter() - starts[0]
 
 
-def _row(translator: Translator, example: Example, stopped: Event) -> Row:
-    """Ask one question; whatever goes wrong with it is data, not an exception."""
-    attempts, seconds = 0, 0.0
+@define
+class _Asker:
+    """Asks questions one by one, from several threads.
 
-    def attempt() -> str:
-        nonlocal attempts, seconds
-        if stopped.is_set():
-            raise EvaluationError("The evaluation was interrupted.")
-        attempts += 1
-        start = perf_counter()
-        answer = translator.translate(example.question)
-        seconds = perf_counter() - start
-        if not isinstance(answer, str):
-            raise EndpointError(f"{translator.name} answered {type(answer).__name__}, not text.")
-        return answer
+    Attributes:
+        translator: Who is asked.
+        stopped: Set when no more requests are to be made.
+        lost: Questions in succession that retries did not help. From `PATIENCE` on each gets one attempt,
+            until one is answered: a server that is gone must not cost minutes a question.
+    """
 
-    row = Row(question=example.question, expected=example.query, metadata=example.metadata, line=example.line)
-    try:
-        answer = retry(attempt)
-    except Exception as error:
-        reason = error.message if isinstance(error, NlsError) else f"{type(error).__name__}: {error}"
-        return evolve(row, attempts=attempts, error=reason)
-    return evolve(
-        row,
-        actual=str(answer),
-        seconds=seconds,
-        server_seconds=getattr(answer, "server_seconds", None),
-        attempts=attempts,
-    )
+    translator: Translator
+    stopped: Event = field(factory=Event)
+    lost: int = 0
+
+    def row(self, example: Example) -> Row:
+        """Ask one question; whatever goes wrong with it is data, not an exception."""
+        attempts, seconds = 0, 0.0
+
+        def attempt() -> str:
+            nonlocal attempts, seconds
+            if self.stopped.is_set():
+                raise EvaluationError("The evaluation was interrupted.")
+            attempts += 1
+            start = perf_counter()
+            answer = self.translator.translate(example.question)
+            seconds = perf_counter() - start
+            if not isinstance(answer, str):
+                raise EndpointError(f"{self.translator.name} answered {type(answer).__name__}, not text.")
+            return answer
+
+        row = Row(
+            question=example.question, expected=example.query, metadata=example.metadata, line=example.line
+        )
+        try:
+            answer = retry(attempt) if self.lost < PATIENCE else attempt()
+        except Exception as error:
+            self.lost = self.lost + 1 if can_retry(error) else 0
+            reason = error.message if isinstance(error, NlsError) else f"{type(error).__name__}: {error}"
+            return evolve(row, attempts=attempts, error=reason)
+        self.lost = 0
+        server_seconds = getattr(answer, "server_seconds", None)
+        return evolve(
+            row, actual=str(answer), seconds=seconds, server_seconds=server_seconds, attempts=attempts
+        )
