@@ -170,7 +170,7 @@ def load_env(start: Path) -> dict[str, str]:
     path = find_upwards(".env", start)
     if path is not None:
         for name, value in _read_env(path).items():
-            if value is not None and name not in os.environ:
+            if value and name not in os.environ:
                 os.environ[name] = value
                 if name in names:
                     sources[name] = str(path)
@@ -181,20 +181,6 @@ def half_set(variable: Variable) -> bool:
     """Whether a variable is set and its partner is not."""
     set_ = bool(os.environ.get(variable.name))
     return bool(variable.partner) and set_ and not os.environ.get(variable.partner)
-
-
-def require(name: str) -> str:
-    """The value of an environment variable.
-
-    Raises:
-        ConfigError: It is not set; the hint tells how to come by it.
-    """
-    value = os.environ.get(name, "")
-    if not value:
-        known = {variable.name: variable for variable in VARIABLES}
-        remedy = known[name].remedy if name in known else "set it in .env"
-        raise ConfigError(f"{name} is not set.", hint=f"How to get it: {remedy}.")
-    return value
 
 
 def require_pairs(provider: str) -> None:

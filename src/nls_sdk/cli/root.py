@@ -44,7 +44,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Runs": {
         "list-runs": Entry("runs:list_runs", "List all runs."),
         "status": Entry("runs:status", "Show where runs stand."),
-        "logs": Entry("runs:logs", "Print what a run has told."),
+        "logs": Entry("runs:logs", "Print what a run has told, one event a line."),
         "cancel": Entry("runs:cancel", "Stop a run that is under way."),
     },
     "Try": {
