@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from nls_sdk.errors import RunFailed, RunNotFound
-from nls_sdk.events import Log, Progress, Succeeded
+from stub_server import StubServer
+
 from nls_sdk.providers import API_VERSION
 from nls_sdk.testing import BaselineContract, FakeProvider, ProviderContract
-from stub_server import StubServer
 
 
 @pytest.fixture(scope="module")

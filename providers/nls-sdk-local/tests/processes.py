@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+
 from nls_sdk_local.process import MARK
 
 T = TypeVar("T")

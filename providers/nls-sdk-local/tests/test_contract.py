@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import worker_of
+
 from nls_sdk.testing import ProviderContract
 from nls_sdk_local import LocalProvider
-from processes import worker_of
 
 
 @pytest.fixture(scope="module")
