@@ -1,4 +1,4 @@
-"""Writes the part of docs/commands.md that is made from the commands: `python -m nls_sdk.cli.reference FILE`."""
+"""Writes what docs/commands.md says of each command: `python -m nls_sdk.cli.reference docs/commands.md`."""
 
 from __future__ import annotations
 
