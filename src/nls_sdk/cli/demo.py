@@ -176,7 +176,7 @@ class _Demo:
         if self._keep:
             closing = f"The endpoint stays up; stop it: {app.command('stop', '--run-name', name)}"
         else:
-            closing = f"The endpoint stops now; this keeps it: {app.command('demo', '--keep')}"
+            closing = "The endpoint stops now; the same command with --keep leaves it up, in seconds."
         text = [
             str(report),
             "",

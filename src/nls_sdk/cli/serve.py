@@ -103,6 +103,8 @@ def ask(
         "server_seconds": answer.server_seconds,
         "url": endpoint.url,
     }
+    if not answer:
+        app.tell("The answer is empty.")
     app.answer(values, str(answer))
 
 

@@ -141,6 +141,6 @@ def bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[figures]}", markup=False),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(stderr=True), refresh_per_second=4) as bars:
         task = bars.add_task(title, total=None, figures="")
         yield lambda done, total, figures: bars.update(task, completed=done, total=total, figures=figures)
