@@ -1,4 +1,4 @@
-"""Messages JSONL as token ids: the loss falls on the last answer, and what precedes it is the served prompt."""
+"""Messages JSONL as token ids: the loss falls on the last answer, and what precedes it is as it is served."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def tokenize(data: Dataset, tokenizer: Any, *, limit: int) -> list[Row]:
     for example, prompt, tokens in zip(data, prompts, chats, strict=True):
         if tokens[: len(prompt)] != prompt or len(tokens) == len(prompt):
             raise DataError(
-                "the prompt is rendered otherwise when its answer follows, so a server would send another one",
+                "the prompt is rendered otherwise when its answer follows, so a server would send another",
                 path=data.source,
                 line=example.line,
                 hint="Does the answer start with white space? If all rows are so, the base model's chat "

@@ -65,7 +65,8 @@ def _train(directory: RunDirectory, task: DryRun, shop: Workshop, tell: Tell) ->
         raise RunFailed(f"No checkpoint was saved at step {CHECKPOINT_AT}: {directory.checkpoints} has none.")
     if not after < before:
         raise RunFailed(
-            f"The loss did not fall in {STEPS} steps: {before:.4f} before, {after:.4f} after, on the same rows.",
+            f"The loss did not fall in {STEPS} steps: on the same rows it was {before:.4f} before and "
+            f"{after:.4f} after.",
             hint=f"learning_rate = {recipe.learning_rate:g} may be too high for this model.",
         )
     return {"loss_before": before, "loss_after": after}

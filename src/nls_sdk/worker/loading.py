@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ProviderError, ProviderUnavailable, RecipeError
 from ..events import Log
 from .telling import Tell
+
+if TYPE_CHECKING:
+    import torch
 
 _PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja"]
 
@@ -97,10 +98,12 @@ def load_model(folder: Path, dtype: torch.dtype | Literal["auto"], device: torch
     Raises:
         ProviderError: The folder's files are not a causal language model.
     """
+    import torch
     from transformers import AutoModelForCausalLM
 
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        return model.to(device)
     except torch.OutOfMemoryError:
         raise
     except (OSError, ValueError, KeyError) as error:

@@ -74,7 +74,7 @@ def _merge_weights(
             raise
         raise RunFailed(
             f"The adapter {adapter} cannot be merged into {base}: {_summary(error)}",
-            hint="Is it the adapter of this base model, and did its training end well? Train again otherwise.",
+            hint="Is it this base model's adapter, and did its training end well? Otherwise train again.",
         ) from error
     merged.save_pretrained(folder)
     return expected

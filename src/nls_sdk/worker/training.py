@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from attrs import frozen
-from peft import PeftModel
 
 from ..artifacts import Artifact
 from ..dataset import Dataset
@@ -68,7 +67,7 @@ def open_trainer(
 ) -> AdapterTrainer:
     """The trainer of a new adapter on the model, which is changed in place."""
     config = sft_config(recipe, checkpoints / ".staging", shop.dtype, shop.device)
-    return AdapterTrainer(shop.model, shop.tokenizer, rows, config, recipe, checkpoints, meter)
+    return AdapterTrainer(shop.model, shop.tokenizer, rows, recipe, config, checkpoints, meter)
 
 
 def train(directory: RunDirectory, task: Train, tell: Tell, device: DeviceName = "auto") -> Succeeded:
@@ -105,8 +104,8 @@ def training_metrics(tally: Tally, steps: int) -> dict[str, float]:
     }
 
 
-def save_adapter(model: PeftModel, target: Path, *, base: str) -> None:
-    """Write the adapter in PEFT's format; `base` is what it names as its base model."""
+def save_adapter(model: Any, target: Path, *, base: str) -> None:
+    """Write a PEFT model's adapter in PEFT's format; `base` is what it names as its base model."""
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
     with whole_folder(target) as folder:
