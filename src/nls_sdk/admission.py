@@ -45,11 +45,11 @@ def admit(task: Task, earlier: RunRecord | None) -> bool:
 
 
 def differences(earlier: Task, later: Task) -> list[str]:
-    """What decides the result and is not the same in two tasks, each as `recipe.lora_r: 16, now 8`."""
+    """What decides the result and is not the same in two tasks, each as `recipe.lora_r: 16, now 8`, by name."""
     old, new = dict(_leaves(dump_task(earlier))), dict(_leaves(dump_task(later)))
     return [
         f"{name}: {_short(old.get(name))}, now {_short(new.get(name))}"
-        for name in {**old, **new}
+        for name in sorted({**old, **new})
         if name not in _INCIDENTAL and old.get(name) != new.get(name)
     ]
 

@@ -61,6 +61,9 @@ def main() -> None:
             sys.exit(3)
         case "liar":
             tell(Succeeded())
+        case "flood":
+            while True:
+                print("x" * 5_000, flush=True)
         case "wordless":
             run.write_done({}, {"seconds": 1.0})
         case "honest":

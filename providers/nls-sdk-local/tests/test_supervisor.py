@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -14,6 +15,7 @@ from client import STUB
 from processes import processes_of, supervisor_of, wait_for, worker_of
 
 from nls_sdk.artifacts import Artifact
+from nls_sdk.errors import ProviderError
 from nls_sdk.events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded
 from nls_sdk.providers import ENDED, RunRecord
 from nls_sdk.recipe import Recipe
@@ -49,6 +51,12 @@ def ended(provider: LocalProvider, run_id: str) -> list[Event]:
 
 def of(provider: LocalProvider, task: Train | Serve) -> list[Event]:
     return ended(provider, provider.submit(task))
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 512):
+            pass
 
 
 def test_a_success_is_what_done_says(provider: LocalProvider) -> None:
@@ -207,3 +215,16 @@ def test_polls_take_no_time(provider: LocalProvider) -> None:
     for _ in range(50):
         provider.events(run_id, after=10_000)
     assert time.monotonic() - begun < 2.0
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_refuses_the_next(small_disk: Path) -> None:
+    provider = LocalProvider(small_disk, worker=STUB)
+    run_id = provider.submit(train("flood"))
+    end = ended(provider, run_id)[-1]
+    assert isinstance(end, Failed)
+    assert "No space left" in end.message or "supervisor" in end.message
+    wait_for(lambda: not processes_of(folder(provider, run_id)))
+    fill(small_disk / "filler")
+    with pytest.raises(ProviderError, match="No space left") as caught:
+        provider.submit(train("quick"))
+    assert "NLS_HOME" in caught.value.hint

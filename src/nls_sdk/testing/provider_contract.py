@@ -31,8 +31,9 @@ E = TypeVar("E", bound=Event)
 class ProviderContract:
     """Inherit it, and give it a fixture `provider`; each test is a promise that `Provider` makes.
 
-    The jobs are real and small: a model of random weights is trained for two steps, and served. Six workers
-    are started in all when the fixture returns one provider for all tests (`scope="module"`), more otherwise.
+    The jobs are real and small: a model of random weights is trained for two steps, and served. When the
+    fixture returns one provider for all tests (`scope="module"`), eight workers are started, and five of them
+    stopped early.
 
     Attributes:
         soon: Seconds within which a method returns.

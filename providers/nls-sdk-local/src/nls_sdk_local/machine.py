@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -17,17 +18,7 @@ from nls_sdk.providers import Check
 _GB = 1e9
 _LITTLE_DISK = 5 * _GB
 _LITTLE_MEMORY = 4 * _GB
-_WORKER_PACKAGES = (
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "datasets",
-    "accelerate",
-    "safetensors",
-    "fastapi",
-    "uvicorn",
-)
+_TOLD = ("torch", "transformers", "trl", "peft")
 
 
 def gpus() -> list[str]:
@@ -42,7 +33,7 @@ def gpus() -> list[str]:
     return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
 
 
-def checks(home: Path, worker: list[str] | None) -> Iterator[Check]:
+def checks(home: Path, worker: Sequence[str] | None) -> Iterator[Check]:
     """Findings on the home folder, the disk, memory, the GPU, and what the worker needs."""
     yield _guard("home", lambda: _home(home))
     yield _guard("disk", lambda: _disk(home))
@@ -101,24 +92,29 @@ def _memory() -> Check:
 
 
 def _packages() -> Check:
-    missing = [name for name in _WORKER_PACKAGES if find_spec(name) is None]
+    missing = [name for name in _worker_packages() if not _is_installed(name)]
     if missing:
         fix = f"{sys.executable} -m pip install 'nls-sdk[worker]'"
         return Check("worker", "failed", f"not installed: {', '.join(missing)}", fix)
-    return Check("worker", "ok", ", ".join(f"{name} {_version(name)}" for name in _WORKER_PACKAGES[:4]))
+    return Check("worker", "ok", ", ".join(f"{name} {metadata.version(name)}" for name in _TOLD))
 
 
-def _version(name: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
+def _worker_packages() -> list[str]:
+    """What nls-sdk itself says its worker needs."""
+    lines = metadata.requires("nls-sdk") or []
+    return [re.split(r"[^\w.-]", line)[0] for line in lines if re.search(r"extra == .worker\b", line)]
 
+
+def _is_installed(name: str) -> bool:
     try:
-        return version(name)
-    except PackageNotFoundError:
-        return "of an unknown version"
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _engine(gpu: bool) -> Check:
-    if gpu and find_spec("vllm") is None:
+    if gpu and shutil.which("vllm") is None:
         fix = f"{sys.executable} -m pip install 'nls-sdk[vllm]'"
-        return Check("server", "warning", "vLLM is not installed: the slower server runs", fix)
-    return Check("server", "ok", "vLLM" if gpu else "the worker's own, on transformers")
+        return Check("server", "warning", "vLLM is not installed: the worker's own, slower server runs", fix)
+    return Check("server", "ok", "vLLM" if gpu else "the worker's own, for a CPU")

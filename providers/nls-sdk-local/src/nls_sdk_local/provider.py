@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -24,13 +25,14 @@ from nls_sdk.recipe import Recipe
 from nls_sdk.rundir import RunDirectory
 from nls_sdk.tasks import Serve, Task
 
-from . import machine, store
+from . import store
 from .estimate import estimate
 from .process import MARK, kill_run
 from .run import GRACE, LocalRun, changing
 
 _PAUSE = 0.05
 _PATIENCE = GRACE + 5
+_ROOM = "Set NLS_HOME to a folder that can be written, on a disk with room."
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -49,7 +51,7 @@ class LocalProvider:
         home: str | Path | None = None,
         *,
         gpu: str | bool | None = None,
-        worker: Sequence[str] | None = None,
+        worker: str | Sequence[str] | None = None,
     ) -> None:
         """Choose where runs live and how they run; nothing is started or written yet.
 
@@ -57,7 +59,8 @@ class LocalProvider:
             home: The folder that holds artifacts and runs; NLS_HOME, else the user's data folder.
             gpu: Demand a GPU (True), or one whose name holds this text (`H100`); False hides it from the
                 jobs; None takes what is there.
-            worker: The command that runs a job, such as another Python's `[PYTHON, "-m", "nls_sdk.worker"]`.
+            worker: The command that runs a job, such as another Python's `[PYTHON, "-m", "nls_sdk.worker"]`,
+                or the same as one text.
 
         Raises:
             ConfigError: The demanded GPU is not there, or the system cannot run jobs.
@@ -66,14 +69,16 @@ class LocalProvider:
             raise ConfigError(
                 "The local provider needs Linux or macOS.", hint="On Windows, use it within WSL."
             )
-        self.home = Path(home or _default_home()).expanduser().absolute()
-        self._worker = list(worker) if worker else None
+        self.home = Path(home or _default_home()).expanduser().resolve()
+        self._worker = shlex.split(worker) if isinstance(worker, str) else worker and list(worker)
         self._gpu = gpu
         if gpu:
             _demand(gpu)
 
     def check(self) -> Sequence[Check]:
         """Whether jobs can run here: home folder, disk, memory, GPU, the worker's packages, the server."""
+        from . import machine
+
         return list(machine.checks(self.home, self._worker))
 
     def push(self, path: Path) -> Artifact:
@@ -102,6 +107,7 @@ class LocalProvider:
         Raises:
             RunNameTaken: The name belongs to a run with another key.
             ConfigError: The name cannot be a folder's.
+            ProviderError: The run's folder cannot be written, or an attempt that was cancelled does not end.
         """
         run = self._run(task.run_id)
         if run is None:
@@ -110,7 +116,12 @@ class LocalProvider:
         while True:
             with changing(self._made_home()):
                 if not run.is_ending():
-                    self._admit(run, task)
+                    try:
+                        self._admit(run, task)
+                    except OSError as error:
+                        raise ProviderError(
+                            f"{run.path}: the run cannot be started: {error.strerror}.", hint=_ROOM
+                        ) from None
                     return run.run_id
             if time.monotonic() > deadline:
                 raise ProviderError(
@@ -182,7 +193,7 @@ class LocalProvider:
         except OSError as error:
             raise ConfigError(
                 f"{self.home}: cannot be made: {error.strerror}.",
-                hint="Set NLS_HOME to a folder that can be written.",
+                hint=_ROOM,
             ) from None
         return self.home
 
@@ -255,7 +266,9 @@ def _default_home() -> str:
 
 
 def _demand(gpu: str | bool) -> None:
-    seen = machine.gpus()
+    from .machine import gpus
+
+    seen = gpus()
     if not seen:
         raise ConfigError(
             f"gpu={gpu!r} is demanded, but this machine shows no NVIDIA GPU.",
