@@ -45,7 +45,7 @@ def admit(task: Task, earlier: RunRecord | None) -> bool:
 
 
 def differences(earlier: Task, later: Task) -> list[str]:
-    """What decides the result and is not the same in two tasks, each as `recipe.lora_r: 16, now 8`, by name."""
+    """What decides the result and differs between two tasks, sorted, such as `recipe.lora_r: 16, now 8`."""
     old, new = dict(_leaves(dump_task(earlier))), dict(_leaves(dump_task(later)))
     return [
         f"{name}: {_short(old.get(name))}, now {_short(new.get(name))}"

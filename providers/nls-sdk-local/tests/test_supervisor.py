@@ -143,6 +143,17 @@ def test_a_cancelled_run_starts_again(provider: LocalProvider) -> None:
     assert record(provider, run_id).state == "running"
 
 
+def test_cancel_ends_a_run_whose_supervisor_is_frozen(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nls_sdk_local.provider._PATIENCE", 1.0)
+    run_id = provider.submit(train("long"))
+    os.kill(supervisor_of(folder(provider, run_id)).pid, signal.SIGSTOP)
+    provider.cancel(run_id)
+    assert isinstance(provider.events(run_id)[-1], Cancelled)
+    wait_for(lambda: not processes_of(folder(provider, run_id)))
+
+
 def test_a_killed_supervisor_is_a_failure_and_takes_the_worker_along(provider: LocalProvider) -> None:
     run_id = provider.submit(train("long"))
     path = folder(provider, run_id)

@@ -19,7 +19,7 @@ from platformdirs import user_data_dir
 from nls_sdk.admission import admit
 from nls_sdk.artifacts import Artifact
 from nls_sdk.errors import ConfigError, ProviderError, RunNameTaken, RunNotFound
-from nls_sdk.events import Cancelled, Event, Terminal
+from nls_sdk.events import Event, Terminal
 from nls_sdk.providers import API_VERSION, Check, Estimate, RunRecord
 from nls_sdk.recipe import Recipe
 from nls_sdk.rundir import RunDirectory
@@ -134,9 +134,9 @@ class LocalProvider:
         """All runs, oldest first."""
         records = []
         for run in self._runs():
-            end = self._settle(run)
-            with contextlib.suppress(RunNameTaken):
-                records.append(run.record(end))
+            # One that is removed meanwhile, or that another version left, is not ours to show.
+            with contextlib.suppress(RunNameTaken, FileNotFoundError):
+                records.append(run.record(self._settle(run)))
         return sorted(records, key=lambda record: record.created)
 
     def events(self, run_id: str, *, after: int = 0) -> Sequence[Event]:
@@ -163,15 +163,9 @@ class LocalProvider:
             if run.bury():
                 return
             run.ask_to_stop("cancelled")
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            with changing(self.home):
-                if run.bury():
-                    return
-            time.sleep(_PAUSE)
-        kill_run(run.path)
-        with changing(self.home):
-            run.bury(Cancelled())
+        if not self._ends(run):
+            kill_run(run.path)
+            self._ends(run)
 
     def api_key(self, run_id: str) -> str | None:
         """The key that the run's server asks for, while it lives.
@@ -217,6 +211,16 @@ class LocalProvider:
             return end
         with changing(self.home):
             return run.bury()
+
+    def _ends(self, run: LocalRun) -> bool:
+        """Wait until nobody runs it; whether that came."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            with changing(self.home):
+                if run.bury():
+                    return True
+            time.sleep(_PAUSE)
+        return False
 
     def _admit(self, run: LocalRun, task: Task) -> None:
         """Start the task, or attach to the run; the home folder is locked and the run is not ending."""

@@ -180,8 +180,10 @@ class LocalRun:
             os.close(lock)
         return lock is None
 
-    def bury(self, end: Terminal = _DIED) -> Terminal | None:
+    def bury(self) -> Terminal | None:
         """End it in the log if nobody runs it and it has no end; the caller holds the home's lock.
+
+        It succeeded if it left DONE.json, was cancelled if it was asked to stop, and failed otherwise.
 
         Returns:
             Its end; None while it lives. An end that cannot be stored (a full disk) is returned all the same.
@@ -190,14 +192,15 @@ class LocalRun:
         if lock is None:
             return None
         try:
-            return self.end() or self._bury(end)
+            return self.end() or self._bury()
         finally:
             os.close(lock)
 
-    def _bury(self, end: Terminal) -> Terminal:
+    def _bury(self) -> Terminal:
         kill_run(self.path)
         self.key_file.unlink(missing_ok=True)
-        told = self.folder.read_done() or end
+        reason = self.asked_to_stop()
+        told = self.folder.read_done() or (Cancelled(reason) if reason else _DIED)
         try:
             with contextlib.closing(EventWriter(self.folder.events_file)) as writer:
                 return writer.append(told)
