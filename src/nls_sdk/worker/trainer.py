@@ -11,6 +11,7 @@ import torch
 import trl.trainer.utils
 from datasets import Dataset as TrainingRows
 from peft import LoraConfig
+from transformers import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -95,6 +96,7 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
             peft_config=lora_config(recipe),
             callbacks=[meter],
         )
+        self.remove_callback(PrinterCallback)
         self._checkpoints = checkpoints
         self._staging = Path(str(config.output_dir))
         self._meter = meter

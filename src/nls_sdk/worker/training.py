@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ..artifacts import Artifact
 from ..dataset import Dataset
 from ..events import Log, Succeeded
 from ..recipe import Recipe
-from ..rundir import RunDirectory, locate
+from ..rundir import RunDirectory, locate, write_json
 from ..tasks import DryRun, Train
 from .data import Row, tokenize
 from .devices import DeviceName, choose_device, choose_dtype, describe
@@ -112,3 +113,12 @@ def save_adapter(model: Any, target: Path, *, base: str) -> None:
         # No layer of the base was resized; without saying so PEFT would look the base up on the hub.
         model.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
+        _sort_layers(folder / "adapter_config.json")
+
+
+def _sort_layers(file: Path) -> None:
+    """Name the adapted layers in order: PEFT holds a set, and equal adapters must be equal files."""
+    values = json.loads(file.read_text("utf-8"))
+    if isinstance(values["target_modules"], list):
+        values["target_modules"].sort()
+    write_json(file, values)
