@@ -48,6 +48,7 @@ def call(fake: FakeProvider, capsys: pytest.CaptureFixture[str]) -> Call:
 
     def run(*argv: str, provider: FakeProvider | None = None) -> Outcome:
         code = main(argv, provider=provider or fake)
-        return Outcome(code, *capsys.readouterr())
+        told = capsys.readouterr()
+        return Outcome(code, told.out, told.err)
 
     return run
