@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from tiny import QUESTIONS
 
+from nls_sdk import Dataset
 from nls_sdk.artifacts import Artifact, fingerprint
 from nls_sdk.events import Event, load_event
 from nls_sdk.rundir import RunDirectory
@@ -47,6 +49,19 @@ class Home:
         defaults = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         environment = {**os.environ, "NLS_API_KEY": KEY, "HF_HUB_OFFLINE": "1"}
         return subprocess.Popen(command, env=environment, **{**defaults, **options})
+
+
+def make_home(path: Path, model: Path) -> Home:
+    """A home folder with a model and twenty questions."""
+    artifacts = path / "artifacts"
+    artifacts.mkdir()
+    (artifacts / "base").symlink_to(model)
+    data = Dataset.from_pairs(QUESTIONS[:20]).write(artifacts / "data.jsonl")
+    return Home(
+        path,
+        Artifact("artifacts/base", *fingerprint(model)),
+        Artifact("artifacts/data.jsonl", *fingerprint(data)),
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[list[Event], str, int]:

@@ -8,11 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tiny import QUESTIONS, make_model  # noqa: E402
-from worker_home import Home  # noqa: E402
+from tiny import make_model  # noqa: E402
+from worker_home import Home, make_home  # noqa: E402
 
-from nls_sdk import Dataset, Recipe  # noqa: E402
-from nls_sdk.artifacts import Artifact, fingerprint  # noqa: E402
+from nls_sdk import Recipe  # noqa: E402
 from nls_sdk.events import Event  # noqa: E402
 
 
@@ -32,18 +31,6 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-def make_home(path: Path, model: Path) -> Home:
-    artifacts = path / "artifacts"
-    artifacts.mkdir()
-    (artifacts / "base").symlink_to(model)
-    data = Dataset.from_pairs(QUESTIONS[:20]).write(artifacts / "data.jsonl")
-    return Home(
-        path,
-        Artifact("artifacts/base", *fingerprint(model)),
-        Artifact("artifacts/data.jsonl", *fingerprint(data)),
-    )
 
 
 @pytest.fixture

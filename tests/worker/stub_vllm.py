@@ -13,7 +13,9 @@ REQUESTS = 0
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = f'vllm:request_success_total{{model_name="llm"}} {REQUESTS}\n' if self.path == "/metrics" else ""
+        body = (
+            f'vllm:request_success_total{{model_name="llm"}} {REQUESTS}\n' if self.path == "/metrics" else ""
+        )
         self._answer(200, body)
 
     def do_POST(self) -> None:

@@ -4,10 +4,10 @@ import pytest
 
 pytest.importorskip("trl")
 
-from tiny import make_tokenizer, qwen3_template  # noqa: E402
+from tiny import make_tokenizer, qwen3_template
 
-from nls_sdk.prompt import prompt  # noqa: E402
-from nls_sdk.worker.template import bake_defaults  # noqa: E402
+from nls_sdk.prompt import prompt
+from nls_sdk.worker.template import bake_defaults
 
 CHATS = [
     prompt("find go files"),
@@ -41,7 +41,9 @@ def test_a_template_that_knows_no_thinking_is_left_alone() -> None:
     assert bake_defaults("{{ messages }}") == "{{ messages }}"
 
 
-@pytest.mark.parametrize("start", ["\n", "  ", "\n\n  {% if true %}x{% endif %}", "  {% if true %}y{% endif %}"])
+@pytest.mark.parametrize(
+    "start", ["\n", "  ", "\n\n  {% if true %}x{% endif %}", "  {% if true %}y{% endif %}"]
+)
 def test_what_the_template_starts_with_stays(start: str) -> None:
     tokenizer = make_tokenizer()
     text = start + "{{ messages[0].content }}{{ enable_thinking }}"

@@ -58,7 +58,11 @@ def test_scoring_answers_alone_changes_no_bit_of_the_loss(
     monkeypatch.setattr(
         trl.trainer.utils,
         "_ChunkedLogProbFunction",
-        type("Counted", (), {"apply": staticmethod(lambda h, *rest: (scored.append(len(h)), apply(h, *rest))[1])}),
+        type(
+            "Counted",
+            (),
+            {"apply": staticmethod(lambda h, *rest: (scored.append(len(h)), apply(h, *rest))[1])},
+        ),
     )
     monkeypatch.setattr(trl.trainer.utils, "_use_triton", trl.trainer.utils._use_triton)
     trainer = open_trainer(shop, shop.rows, recipe, tmp_path, Meter(lambda _: None, 1))
@@ -73,7 +77,9 @@ def test_scoring_answers_alone_changes_no_bit_of_the_loss(
 
 
 def test_the_recipe_is_what_trl_and_peft_are_told(shop: Workshop, tmp_path: Path) -> None:
-    recipe = Recipe(dtype="float32", weight_decay=0.1, max_grad_norm=0.5, target_modules="q_proj, v_proj", seed=7)
+    recipe = Recipe(
+        dtype="float32", weight_decay=0.1, max_grad_norm=0.5, target_modules="q_proj, v_proj", seed=7
+    )
     trainer = open_trainer(shop, shop.rows, recipe, tmp_path, Meter(lambda _: None, 1))
     args = trainer.args
     assert (args.per_device_train_batch_size, args.gradient_accumulation_steps) == (4, 2)
@@ -112,7 +118,11 @@ def test_features_hide_the_prompt_from_the_loss() -> None:
 def test_evolving_the_seed_changes_the_adapters_start(shop: Workshop, recipe: Recipe, tmp_path: Path) -> None:
     def start(seed: int, tiny: Any) -> torch.Tensor:
         trainer = open_trainer(
-            attrs.evolve(shop, model=tiny), shop.rows, attrs.evolve(recipe, seed=seed), tmp_path, Meter(print, 1)
+            attrs.evolve(shop, model=tiny),
+            shop.rows,
+            attrs.evolve(recipe, seed=seed),
+            tmp_path,
+            Meter(print, 1),
         )
         return next(p for n, p in trainer.model.named_parameters() if "lora_A" in n).detach().clone()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from typing import Any
 
 import attrs
@@ -18,6 +19,10 @@ from nls_sdk.tasks import Train
 from nls_sdk.worker.training import train
 
 STEPS = 12
+
+
+def _reached(step: int, event: Event) -> bool:
+    return isinstance(event, Progress) and event.step >= step
 
 
 def _train(home: Home, recipe: Recipe, told: list[Event], name: str = "a", **changes: Any) -> Succeeded:
@@ -39,7 +44,10 @@ def test_an_adapter_is_trained(home: Home, recipe: Recipe, told: list[Event]) ->
     assert progress[-1].seconds_left == 0
 
     folder = home.path / end.outputs["adapter"].path
-    assert sorted(file.name for file in folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
     config = json.loads((folder / "adapter_config.json").read_text())
     assert (config["r"], config["lora_alpha"]) == (16, 32)
     assert config["base_model_name_or_path"] == recipe.base_model
@@ -76,15 +84,13 @@ def test_a_step_is_the_same_however_it_is_split(home: Home, recipe: Recipe, told
     assert split.metrics["final_loss"] == pytest.approx(whole.metrics["final_loss"], abs=1e-4)
 
 
-def test_a_killed_training_ends_as_an_undisturbed_one(
-    home: Home, recipe: Recipe, told: list[Event]
-) -> None:
+def test_a_killed_training_ends_as_an_undisturbed_one(home: Home, recipe: Recipe, told: list[Event]) -> None:
     """Killed before the first checkpoint, between two, and in another epoch: not a bit changes."""
     undisturbed = _train(home, recipe, told, "undisturbed")
     task = Train(name="killed", base=home.base, data=home.data, recipe=recipe)
     for moment in (1, 3, 7):
         process = home.start(task)
-        for _ in read_until(process, lambda event: isinstance(event, Progress) and event.step >= moment):
+        for _ in read_until(process, partial(_reached, moment)):
             pass
         process.kill()
         process.communicate()
@@ -104,7 +110,9 @@ def test_half_a_checkpoint_is_not_resumed_from(home: Home, recipe: Recipe, told:
     staging = home.write(task).checkpoints / ".staging" / "checkpoint-8"
     staging.mkdir(parents=True)
     (staging / "adapter_model.safetensors").write_bytes(b"half a file")
-    assert train(home.write(task), task, told.append).metrics["final_loss"] == undisturbed.metrics["final_loss"]
+    assert (
+        train(home.write(task), task, told.append).metrics["final_loss"] == undisturbed.metrics["final_loss"]
+    )
     assert not staging.exists()
 
 
@@ -125,13 +133,17 @@ def test_rows_that_are_too_long_are_named(home: Home, recipe: Recipe, told: list
     pairs = [*QUESTIONS[:3], ("find " + "a very long question " * 40, "lang:go"), ("what " * 60, "lang:go")]
     data = Dataset.from_pairs(pairs).write(home.path / "artifacts" / "long.jsonl")
     long = attrs.evolve(home, data=home.store(data))
-    with pytest.raises(DataError, match=r"long\.jsonl:4: .* \d+ tokens, and the limit is 128; 2 rows") as caught:
+    with pytest.raises(
+        DataError, match=r"long\.jsonl:4: .* \d+ tokens, and the limit is 128; 2 rows"
+    ) as caught:
         _train(long, recipe, told, max_length=128)
     assert caught.value.line == 4
 
 
 def test_the_models_own_limit_holds_too(home: Home, recipe: Recipe, told: list[Event]) -> None:
-    data = Dataset.from_pairs([("find " + "xyzzy plugh " * 200, "lang:go")]).write(home.path / "artifacts/l.jsonl")
+    data = Dataset.from_pairs([("find " + "xyzzy plugh " * 200, "lang:go")]).write(
+        home.path / "artifacts/l.jsonl"
+    )
     with pytest.raises(DataError, match="the limit is 512"):
         _train(attrs.evolve(home, data=home.store(data)), recipe, told, max_length=100_000)
 
@@ -167,7 +179,9 @@ def test_an_artifact_that_is_gone_is_named(home: Home, recipe: Recipe, told: lis
         _train(home, recipe, told)
 
 
-@pytest.mark.parametrize("changes", [{"gradient_checkpointing": True}, {"dtype": "bfloat16"}, {"epochs": 0.5}])
+@pytest.mark.parametrize(
+    "changes", [{"gradient_checkpointing": True}, {"dtype": "bfloat16"}, {"epochs": 0.5}]
+)
 def test_other_recipes_train_too(
     home: Home, recipe: Recipe, told: list[Event], changes: dict[str, Any]
 ) -> None:

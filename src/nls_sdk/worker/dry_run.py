@@ -67,7 +67,7 @@ def _train(directory: RunDirectory, task: DryRun, shop: Workshop, tell: Tell) ->
         raise RunFailed(
             f"The loss did not fall in {STEPS} steps: on the same rows it was {before:.4f} before and "
             f"{after:.4f} after.",
-            hint=f"learning_rate = {recipe.learning_rate:g} may be too high for this model.",
+            hint=f"learning_rate = {recipe.learning_rate:g} is too high or too low for this model.",
         )
     return {"loss_before": before, "loss_after": after}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ _PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.
 def fetch(source: str, tell: Tell) -> Path:
     """The folder of a model: `source` itself, or what the hub has under that id.
 
-    A download that was interrupted goes on where it stopped.
+    A download whose connection breaks is taken up a few times; after that, the files that arrived whole stay.
 
     Raises:
         RecipeError: There is no such folder or hub model, or it is gated.
@@ -36,7 +37,6 @@ def fetch(source: str, tell: Tell) -> Path:
 
 
 def _download(model_id: str) -> Path:
-    import httpx
     from huggingface_hub import errors, snapshot_download
 
     try:
@@ -51,16 +51,14 @@ def _download(model_id: str) -> Path:
             f"{model_id}: neither a folder here nor a model on the hub.",
             hint="Check the spelling; a private model needs HF_TOKEN.",
         ) from None
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.TransportError) as error:
+    except Exception as error:  # Its HTTP library, and so the errors, change with its version.
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        what = f"the hub answered {status}" if status else "the hub cannot be reached"
         raise ProviderUnavailable(
-            f"{model_id}: the download was interrupted, or the hub cannot be reached "
-            f"({type(error.__cause__ or error).__name__}).",
-            hint="Start the run again: what has arrived is kept.",
-        ) from None
-    except errors.HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", "no answer")
-        raise ProviderUnavailable(
-            f"{model_id}: the hub answered {status}.", hint="Start the run again: what has arrived is kept."
+            f"{model_id}: the download was interrupted, or {what} ({type(error).__name__}).",
+            hint="Start the run again: the files that arrived whole are kept.",
         ) from None
 
 
@@ -99,6 +97,7 @@ def load_model(folder: Path, dtype: torch.dtype | Literal["auto"], device: torch
         ProviderError: The folder's files are not a causal language model.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
@@ -106,7 +105,7 @@ def load_model(folder: Path, dtype: torch.dtype | Literal["auto"], device: torch
         return model.to(device)
     except torch.OutOfMemoryError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ProviderError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from error
 
 
