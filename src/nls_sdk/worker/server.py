@@ -149,6 +149,7 @@ def create_app(
     model_dir: Path,
     *,
     api_key: str | None,
+    model_name: str = MODEL_ID,
     max_model_len: int | None = None,
     chat_template_kwargs: Mapping[str, Any] | None = None,
     on_request: Callable[[], None] | None = None,
@@ -158,6 +159,7 @@ def create_app(
     Args:
         model_dir: A saved model with its tokenizer and chat template.
         api_key: The bearer key that clients must send; None asks for none.
+        model_name: The model's name in the API.
         max_model_len: The most tokens of prompt and answer together, if less than the model's own.
         chat_template_kwargs: Given to the chat template unless a request says otherwise.
         on_request: Called when an authorised request begins and again when it ends.
@@ -174,7 +176,7 @@ def create_app(
     handlers: dict[Any, Any] = dict.fromkeys([ApiError, HTTPException, Exception], _on_error)
     app = FastAPI(lifespan=lifespan, openapi_url=None, exception_handlers=handlers)
     app.add_middleware(_Gate, api_key=api_key, on_request=on_request)
-    card: dict[str, Any] = {"id": MODEL_ID, "object": "model", "created": int(time.time())}
+    card: dict[str, Any] = {"id": model_name, "object": "model", "created": int(time.time())}
     card |= {"owned_by": "nls-sdk", "max_model_len": model.max_model_len}
 
     @app.get("/health")
@@ -187,14 +189,14 @@ def create_app(
 
     @app.post("/tokenize")
     async def tokenize(request: Request) -> Response:
-        tokens = model.prompt(await _body(request))
+        tokens = model.prompt(await _body(request, model_name))
         return JSONResponse({"tokens": tokens, "count": len(tokens), "max_model_len": model.max_model_len})
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        body = await _body(request)
+        body = await _body(request, model_name)
         job = model.job(body)
-        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": MODEL_ID}
+        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model_name}
         if body.get("stream"):
             with_usage = isinstance(o := body.get("stream_options"), dict) and bool(o.get("include_usage"))
             return StreamingResponse(_stream(job, decoder, head, with_usage), media_type="text/event-stream")
@@ -274,13 +276,13 @@ async def _stream(job: Job, decoder: Executor, head: dict[str, Any], with_usage:
         work.cancel()
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def _body(request: Request, model_name: str) -> dict[str, Any]:
     """The request's JSON object, for our model."""
     try:
         body = dict(json.loads(await request.body()))
     except (ValueError, TypeError, RecursionError) as error:
         raise ApiError(400, f"The body is not a JSON object: {error}.") from error
-    if body.get("model") not in (None, MODEL_ID):
+    if body.get("model") not in (None, model_name):
         raise ApiError(404, f"There is no model {body['model']!r}.", "model_not_found", "model")
     return body
 

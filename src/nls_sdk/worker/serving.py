@@ -145,6 +145,7 @@ def _serve_here(
     app = server.create_app(
         model,
         api_key=key,
+        model_name=config.model_name,
         max_model_len=config.max_length,
         chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
         on_request=clock.touch,
