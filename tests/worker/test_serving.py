@@ -94,7 +94,9 @@ def test_it_wants_the_key(served: Served) -> None:
 
 
 def test_an_untuned_base_does_not_think_either(served: Served) -> None:
-    task = Serve(name="untuned", model=served.home.base, config=ServeConfig(idle_timeout=1.0, model_name="base"))
+    task = Serve(
+        name="untuned", model=served.home.base, config=ServeConfig(idle_timeout=1.0, model_name="base")
+    )
     process = served.home.start(task)
     *_, ready = read_until(process, lambda event: isinstance(event, Ready))
     assert isinstance(ready, Ready)
