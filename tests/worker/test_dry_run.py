@@ -38,3 +38,9 @@ def test_a_loss_that_does_not_fall_fails(home: Home, recipe: Recipe, told: list[
     with pytest.raises(RunFailed, match="The loss did not fall in 3 steps") as caught:
         dry_run(home.write(task), task, told.append)
     assert "learning_rate = 1e-30" in caught.value.hint
+
+
+def test_bfloat16_runs_dry_too(home: Home, recipe: Recipe, told: list[Event]) -> None:
+    task = DryRun(name="a", base=home.base, data=home.data, recipe=attrs.evolve(recipe, dtype="bfloat16"))
+    end = dry_run(home.write(task), task, told.append)
+    assert end.metrics["loss_after"] < end.metrics["loss_before"]
