@@ -188,15 +188,22 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--rate", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--init", type=Path, help="go on from this model, with its tokenizer and its log")
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    tokenizer = make_tokenizer(args.seed)
-    model = make_model(tokenizer).to(device)
+    log: list[dict[str, Any]] = []
+    if args.init:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.init)
+        model = Qwen3ForCausalLM.from_pretrained(args.init, dtype=torch.float32).to(device)
+        log = [json.loads(line) for line in (args.init / "pretraining_log.jsonl").read_text().splitlines()]
+    else:
+        tokenizer = make_tokenizer(args.seed)
+        model = make_model(tokenizer).to(device)
+    before = log[-1] if log else {"step": 0, "seconds": 0.0, "tokens": 0}
     parts = optimizers(model, args.rate)
     peaks = [[group["lr"] for group in part.param_groups] for part in parts]
-    log: list[dict[str, Any]] = []
     start = saved = time.monotonic()
     tokens, recent = 0, []
     for step, (ids, targets) in enumerate(batches(args.seed, tokenizer, args.batch, device)):
@@ -217,9 +224,9 @@ def main() -> None:
         recent.append(loss.item())
         if (step + 1) % 25 == 0:
             row = {
-                "step": step + 1,
-                "seconds": round(elapsed, 1),
-                "tokens": tokens,
+                "step": before["step"] + step + 1,
+                "seconds": round(before["seconds"] + elapsed, 1),
+                "tokens": before["tokens"] + tokens,
                 "loss": round(sum(recent) / len(recent), 4),
                 "rate": round(args.rate * shape(progress), 6),
             }

@@ -34,6 +34,7 @@ def main() -> None:
     for name in FILES:
         shutil.copyfile(args.model / name, args.package / name)
     config = json.loads((args.package / "tokenizer_config.json").read_text(encoding="utf-8"))
+    config = {k: v for k, v in config.items() if k not in ("is_local", "local_files_only")}
     config["tokenizer_class"] = "PreTrainedTokenizerFast"  # known to older transformers as well
     text = json.dumps(config, indent=2) + "\n"
     (args.package / "tokenizer_config.json").write_text(text, encoding="utf-8")

@@ -25,7 +25,7 @@ DEMO_RECIPE: dict[str, Any] = {
     "epochs": 1.5,
     "per_device_batch_size": 16,
     "gradient_accumulation_steps": 1,
-    "learning_rate": 5e-3,
+    "learning_rate": 8e-3,
     "lr_scheduler": "cosine",
     "warmup_ratio": 0.03,
     "weight_decay": 0.0,
