@@ -17,7 +17,7 @@ from ..events import Log, Succeeded
 from ..prompt import CHAT_TEMPLATE_KWARGS, prompt
 from ..rundir import RunDirectory, locate
 from ..tasks import Merge
-from .devices import DeviceName, choose_device
+from .devices import DeviceName, choose_device, peak_memory
 from .files import whole_folder
 from .loading import fetch, load_model, load_tokenizer
 from .telling import Tell
@@ -41,7 +41,8 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
     """Merge, and check that the saved model answers as base and adapter do together.
 
     Returns:
-        The output `model`; `max_difference` of its logits from those of base and adapter; `seconds`.
+        The output `model`; `max_difference` of its logits from those of base and adapter; `seconds`;
+        `peak_memory`.
 
     Raises:
         NlsError: They cannot be merged, or the result differs.
@@ -56,7 +57,7 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
         gc.collect()
         difference = _check(folder, tokenizer, expected, chosen)
         tell(Log(f"merged; its logits differ by {difference:.2g} at most"))
-    metrics = {"max_difference": difference, "seconds": time.monotonic() - started}
+    metrics = {"max_difference": difference, "seconds": time.monotonic() - started, **peak_memory()}
     return directory.write_done({"model": directory.output("model")}, metrics)
 
 
