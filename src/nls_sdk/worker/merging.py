@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import PeftModel
@@ -52,7 +52,9 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
     base = fetch(directory.resolve(task.base), tell)
     tokenizer = load_tokenizer(base)
     with whole_folder(directory.path / "model") as folder:
-        expected = _merge_weights(base, locate(directory.home, task.adapter), tokenizer, folder, chosen)
+        dtype: torch.dtype | Literal["auto"] = "auto" if task.dtype == "auto" else getattr(torch, task.dtype)
+        adapter = locate(directory.home, task.adapter)
+        expected = _merge_weights(base, adapter, tokenizer, folder, chosen, dtype)
         _carry_over(base, tokenizer, folder)
         gc.collect()
         difference = _check(folder, tokenizer, expected, chosen)
@@ -62,10 +64,15 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
 
 
 def _merge_weights(
-    base: Path, adapter: Path, tokenizer: Any, folder: Path, device: torch.device
+    base: Path,
+    adapter: Path,
+    tokenizer: Any,
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype | Literal["auto"],
 ) -> list[torch.Tensor]:
-    """Save the merged weights in the base's dtype. Returns the logits of base and adapter on the probes."""
-    model = load_model(base, "auto", device)
+    """Save the merged weights. Returns the logits of base and adapter on the probes."""
+    model = load_model(base, dtype, device)
     try:
         tuned = PeftModel.from_pretrained(model, adapter)
         expected = _logits(tuned, tokenizer)
