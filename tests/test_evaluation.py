@@ -237,3 +237,37 @@ def test_an_overload_in_the_warm_up_is_waited_for() -> None:
     assert results.cold_start_seconds is not None
     with StubServer(status(503)) as server, pytest.raises(EndpointUnavailable):
         Evaluator(DATA).run(Endpoint(server.url))
+
+
+def test_both_are_warmed_up_before_either_is_asked() -> None:
+    def refuse(_: str) -> str:
+        raise EndpointError("wrong key")
+
+    model = Scripted(lambda _: "lang:go")
+    with pytest.raises(EndpointError, match="wrong key"):
+        Evaluator(DATA).compare(model, Scripted(refuse))
+    assert model.asked == [WARMUP_QUESTION]
+
+
+def test_results_with_nothing_in_common_are_refused_before_any_question() -> None:
+    other = Evaluator(Dataset.from_pairs([("another", "lang:go")])).run(Scripted(lambda _: "x"))
+    model = Scripted(lambda _: "lang:go")
+    with pytest.raises(EvaluationError, match="no question in common"):
+        Evaluator(DATA).compare(model, other)
+    assert model.asked == [WARMUP_QUESTION]
+
+
+def test_control_c_in_the_baseline_keeps_the_models_results() -> None:
+    told: list[Row] = []
+
+    def interrupt(row: Row) -> None:
+        told.append(row)
+        if len(told) == len(DATA) + 3:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(EvaluationInterrupted) as caught:
+        Evaluator(DATA).compare(Scripted(lambda _: "lang:go"), Scripted(lambda _: "path:x"), on_row=interrupt)
+    assert caught.value.model is not None
+    assert caught.value.model.rows == tuple(told[:12])
+    assert caught.value.results.rows == tuple(told[12:])
+    assert caught.value.results.partial

@@ -267,5 +267,35 @@ def test_the_baseline_with_most_questions_in_common_matches(tmp_path: Path) -> N
     assert {each.name for each in tmp_path.iterdir()} > {"baseline-org-other.json"}
     assert matching_baseline(results("m", [Row(question="new", expected="a")]), tmp_path) is None
     (tmp_path / "baseline-broken.json").write_text("{}")
-    with pytest.raises(EvaluationError, match=r"baseline-broken\.json"):
-        matching_baseline(MODEL, tmp_path)
+    with pytest.warns(UserWarning, match=r"Passed over: .*baseline-broken\.json"):
+        assert matching_baseline(MODEL, tmp_path) == path
+
+
+@pytest.mark.parametrize(
+    ("worse", "name"),
+    [
+        (BASELINE.rows[:3], "baseline-gpt-4o-mini.3-answers.json"),
+        ([evolve(row, error="gone") for row in BASELINE.rows], "baseline-gpt-4o-mini.0-answers.json"),
+    ],
+)
+def test_a_baseline_with_fewer_answers_takes_no_place(tmp_path: Path, worse: list[Row], name: str) -> None:
+    whole = save_baseline(BASELINE, tmp_path)
+    beside = save_baseline(results("gpt-4o-mini", worse), tmp_path)
+    assert beside == tmp_path / name
+    assert Results.read(whole) == BASELINE
+    assert matching_baseline(MODEL, tmp_path) == whole
+    newer = evolve(BASELINE, created=datetime(2027, 1, 1, tzinfo=UTC))
+    assert save_baseline(newer, tmp_path) == whole
+    assert Results.read(whole) == newer
+
+
+def test_a_baseline_that_answered_nothing_matches_nothing(tmp_path: Path) -> None:
+    save_baseline(results("down", [evolve(row, error="gone") for row in BASELINE.rows]), tmp_path)
+    assert matching_baseline(MODEL, tmp_path) is None
+
+
+def test_a_broken_baseline_is_replaced(tmp_path: Path) -> None:
+    path = baseline_path(BASELINE.name, tmp_path)
+    path.write_text("{")
+    assert save_baseline(BASELINE, tmp_path) == path
+    assert Results.read(path) == BASELINE

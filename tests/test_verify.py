@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from nls_sdk import Dataset, Recipe
+from nls_sdk.artifacts import Artifact, fingerprint
 from nls_sdk.dataset import Example
 from nls_sdk.errors import ArtifactError, ConfigError, ProviderUnavailable
 from nls_sdk.prompt import SYSTEM_PROMPT
-from nls_sdk.providers import Check
+from nls_sdk.providers import Check, Estimate
 from nls_sdk.settings import DataPaths, Settings
+from nls_sdk.tasks import Task, Train
 from nls_sdk.testing import FakeProvider
 from nls_sdk.verify import failed, verify_config, verify_data, verify_env, verify_provider, verify_volumes
 
@@ -190,3 +192,26 @@ def test_a_retryable_error_is_retried_by_the_one_policy() -> None:
     provider = Flaky()
     assert not failed(verify_volumes(provider))
     assert provider.tries == 2
+
+
+def test_an_estimate_stores_no_base_model(paths: DataPaths, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    pushed, estimated = [], []
+
+    class Watched(FakeProvider):
+        def push(self, path: Path) -> Artifact:
+            pushed.append(path.name)
+            return super().push(path)
+
+        def estimate(self, task: Task) -> Estimate:
+            estimated.append(task)
+            return super().estimate(task)
+
+    assert not failed(verify_data(paths, recipe=Recipe(base_model=str(base)), provider=Watched()))
+    assert pushed == ["data.jsonl"]
+    (task,) = estimated
+    # Judged as the base model that a training would push.
+    assert isinstance(task, Train)
+    assert task.base == Artifact(str(base), *fingerprint(base))

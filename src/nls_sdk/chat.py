@@ -92,9 +92,10 @@ def ask(client: OpenAI, model: str, messages: Sequence[Message], **options: Any)
 
 def _refusal(error: APIStatusError, place: str, model: str, key: str) -> EndpointError:
     code = error.status_code
-    said = error.message.removeprefix(f"Error code: {code}").removeprefix(" - ")[:300]
-    # A server may repeat the key it was sent; errors are logged, so they must not.
-    said = said if key == _NO_KEY else said.replace(key, "***")
+    said = error.message.removeprefix(f"Error code: {code}").removeprefix(" - ")
+    # A server may repeat the key it was sent; errors are logged, so they must not. Masked before the text
+    # is cut, or half a key would stay.
+    said = (said if key == _NO_KEY else said.replace(key, "***"))[:300]
     message = f"{place}: answered {code}{f': {said}' if said else ''}"
     if code in _BUSY or code >= 500:
         return EndpointUnavailable(message)

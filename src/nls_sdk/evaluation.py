@@ -32,12 +32,14 @@ class EvaluationInterrupted(KeyboardInterrupt):
     """Ctrl-C during an evaluation; nothing that was answered is lost.
 
     Attributes:
-        results: What there is so far.
+        results: What there is so far of the one that was being asked.
+        model: The model's results, when `Evaluator.compare` was asking the baseline; None otherwise.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, model: Results | None = None) -> None:
         super().__init__(f"interrupted after {len(results.rows)} of {results.asked} questions")
         self.results = results
+        self.model = model
 
 
 @frozen
@@ -72,35 +74,7 @@ class Evaluator:
             NlsError: A warm-up request got no answer, so nothing was asked.
             EvaluationInterrupted: Ctrl-C; it holds the results so far.
         """
-        dataset = self.dataset if sample is None else self.dataset.sample(max(sample, 0))
-        if not dataset:
-            raise EvaluationError(f"{self.dataset.source or 'The dataset'}: no question to ask.")
-        created, rows = datetime.now(UTC), list[Row]()
-        cold_start: float | None = None
-
-        def results() -> Results:
-            return Results(
-                name=translator.name,
-                rows=tuple(rows),
-                asked=len(dataset),
-                fingerprint=dataset.fingerprint,
-                created=created,
-                source=str(dataset.source) if dataset.source else None,
-                cold_start_seconds=cold_start,
-            )
-
-        try:
-            for _ in range(self.warmup):
-                seconds = _warm_up(translator)
-                cold_start = seconds if cold_start is None else cold_start
-            with _asked(translator, dataset, self.concurrency) as answered:
-                for row in answered:
-                    rows.append(row)
-                    if on_row is not None:
-                        on_row(row)
-        except KeyboardInterrupt:
-            raise EvaluationInterrupted(results()) from None
-        return results()
+        return self._warm(translator, self._questions(sample)).ask(self.concurrency, on_row)
 
     def compare(
         self,
@@ -113,6 +87,8 @@ class Evaluator:
     ) -> Report:
         """Ask the model, and the baseline unless its results are given, and compare them.
 
+        Both are warmed up before the first question, so that one that cannot be used costs no answer.
+
         Args:
             model: Who is judged against the targets.
             baseline: Whom the model is compared with.
@@ -122,13 +98,90 @@ class Evaluator:
 
         Raises:
             EvaluationError: There is no question, or none in common with the results given.
-            NlsError: A warm-up request got no answer.
-            EvaluationInterrupted: Ctrl-C; it holds the results of the one that was being asked.
+            NlsError: A warm-up request to one of the two got no answer, so neither was asked.
+            EvaluationInterrupted: Ctrl-C; it holds the results so far, of the model and of the baseline.
         """
-        results = self.run(model, on_row=on_row, sample=sample)
-        if baseline is not None and not isinstance(baseline, Results):
-            baseline = self.run(baseline, on_row=on_row, sample=sample)
-        return Report.of(results, baseline, titles=titles)
+        dataset = self._questions(sample)
+        asking = self._warm(model, dataset)
+        if baseline is None or isinstance(baseline, Results):
+            if baseline is not None:
+                # Before any question: nothing in common is then no answer lost.
+                Report.of(asking.unasked(), baseline)
+            return Report.of(asking.ask(self.concurrency, on_row), baseline, titles=titles)
+        asking_baseline = self._warm(baseline, dataset)
+        results = asking.ask(self.concurrency, on_row)
+        try:
+            others = asking_baseline.ask(self.concurrency, on_row)
+        except EvaluationInterrupted as interruption:
+            raise EvaluationInterrupted(interruption.results, results) from None
+        return Report.of(results, others, titles=titles)
+
+    def _questions(self, sample: int | None) -> Dataset:
+        dataset = self.dataset if sample is None else self.dataset.sample(max(sample, 0))
+        if not dataset:
+            raise EvaluationError(f"{self.dataset.source or 'The dataset'}: no question to ask.")
+        return dataset
+
+    def _warm(self, translator: Translator, dataset: Dataset) -> _Asking:
+        asking = _Asking(translator, dataset)
+        asking.warm_up(self.warmup)
+        return asking
+
+
+@define
+class _Asking:
+    """One translator and one dataset, from the first warm-up request to the last answer.
+
+    Attributes:
+        translator: Who is asked.
+        dataset: The questions.
+        created: When this began.
+        rows: What came of the questions so far.
+        cold_start: Seconds of the first warm-up request.
+    """
+
+    translator: Translator
+    dataset: Dataset
+    created: datetime = field(factory=lambda: datetime.now(UTC))
+    rows: list[Row] = field(factory=list)
+    cold_start: float | None = None
+
+    def warm_up(self, times: int) -> None:
+        with self._kept():
+            for _ in range(times):
+                seconds = _warm_up(self.translator)
+                self.cold_start = seconds if self.cold_start is None else self.cold_start
+
+    def ask(self, concurrency: int, on_row: OnRow | None) -> Results:
+        with self._kept(), _asked(self.translator, self.dataset, concurrency) as answered:
+            for row in answered:
+                self.rows.append(row)
+                if on_row is not None:
+                    on_row(row)
+        return self._results(self.rows)
+
+    def unasked(self) -> Results:
+        """The questions as rows, before they are asked."""
+        return self._results(_unanswered(example) for example in self.dataset)
+
+    def _results(self, rows: Iterable[Row]) -> Results:
+        source = self.dataset.source
+        return Results(
+            name=self.translator.name,
+            rows=tuple(rows),
+            asked=len(self.dataset),
+            fingerprint=self.dataset.fingerprint,
+            created=self.created,
+            source=str(source) if source else None,
+            cold_start_seconds=self.cold_start,
+        )
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise EvaluationInterrupted(self._results(self.rows)) from None
 
 
 @contextmanager
@@ -191,9 +244,7 @@ class _Asker:
                 raise EndpointError(f"{self.translator.name} answered {type(answer).__name__}, not text.")
             return answer
 
-        row = Row(
-            question=example.question, expected=example.query, metadata=example.metadata, line=example.line
-        )
+        row = _unanswered(example)
         try:
             answer = retry(attempt) if self.lost < PATIENCE else attempt()
         except Exception as error:
@@ -205,3 +256,9 @@ class _Asker:
         return evolve(
             row, actual=str(answer), seconds=seconds, server_seconds=server_seconds, attempts=attempts
         )
+
+
+def _unanswered(example: Example) -> Row:
+    return Row(
+        question=example.question, expected=example.query, metadata=example.metadata, line=example.line
+    )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 from .errors import EvaluationError
 from .results import Results, pair_rows, writing
+from .settings import DataPaths
 
-EVALUATIONS = Path("data/datasets/evaluations")
+EVALUATIONS = DataPaths().evaluations
 """The folder, unless another is named."""
 
 _EVALUATION = re.compile(r"eval-\d{8}-\d{6}\.json")
@@ -37,12 +40,17 @@ def save_evaluation(results: Results, folder: str | Path = EVALUATIONS) -> Path:
 
 
 def save_baseline(results: Results, folder: str | Path = EVALUATIONS) -> Path:
-    """Write results as the baseline of their name, in the place of an older one.
+    """Write results as the baseline of their name, in the place of an older one with no more answers.
+
+    One with more answers stays, and these go beside it, as `baseline-NAME.3-answers.json`.
 
     Raises:
         EvaluationError: The file cannot be written.
     """
-    return results.write(baseline_path(results.name, folder))
+    path = baseline_path(results.name, folder)
+    if results.answered < _answered(path):
+        path = path.with_name(f"{path.stem}.{results.answered}-answers.json")
+    return results.write(path)
 
 
 def baseline_path(name: str, folder: str | Path = EVALUATIONS) -> Path:
@@ -62,19 +70,36 @@ def newest_evaluation(folder: str | Path = EVALUATIONS) -> Path:
     return max(found, key=lambda path: path.name)
 
 
-def matching_baseline(results: Results, folder: str | Path = EVALUATIONS) -> Path | None:
-    """The baseline of a folder that shares most questions with the results, the newest of several; or None.
+def matching_baseline(
+    results: Results, folder: str | Path = EVALUATIONS, *, warn: Callable[[str], object] = warnings.warn
+) -> Path | None:
+    """The baseline of a folder that answered most of the results' questions, the newest of several; or None.
 
-    Raises:
-        EvaluationError: A baseline file of the folder is not one.
+    Args:
+        results: What is to be compared.
+        folder: Where the baselines are.
+        warn: Told of each file that cannot be read, and is passed over.
     """
     best: tuple[tuple[int, float], Path] | None = None
     for path in sorted(Path(folder).glob("baseline-*.json")):
-        baseline = Results.read(path)
-        rank = (len(pair_rows(results, baseline)), baseline.created.timestamp())
+        try:
+            baseline = Results.read(path)
+        except EvaluationError as error:
+            warn(f"Passed over: {error.message}")
+            continue
+        answered = sum(not theirs.failed for _, theirs in pair_rows(results, baseline))
+        rank = (answered, baseline.created.timestamp())
         if rank[0] and (best is None or rank > best[0]):
             best = rank, path
     return best[1] if best else None
+
+
+def _answered(path: Path) -> int:
+    """Answers in a baseline file; none in one that is missing or broken, which nobody misses."""
+    try:
+        return Results.read(path).answered
+    except EvaluationError:
+        return 0
 
 
 def _claim(path: Path) -> bool:

@@ -171,6 +171,11 @@ class Results:
         return tuple(row for row in self.rows if row.failed)
 
     @property
+    def answered(self) -> int:
+        """The number of rows that hold an answer."""
+        return len(self.rows) - len(self.failures)
+
+    @property
     def hallucinations(self) -> Mapping[metrics.Hallucination, int]:
         """The hallucinations with the rows that have each, the commonest first."""
         return dict(Counter(found for row in self.rows for found in row.hallucinations).most_common())

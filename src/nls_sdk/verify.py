@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from .artifacts import Artifact, fingerprint
 from .dataset import Dataset, Example, Finding, read_jsonl
 from .errors import NlsError
 from .metrics import hallucinations, syntax_valid
@@ -18,7 +19,8 @@ from .providers import Check, Estimate, Provider
 from .recipe import Recipe
 from .retry import retry
 from .settings import VARIABLES, DataPaths, Settings, Variable, half_set
-from .training import TrainingJob
+from .tasks import Base, Train
+from .training import push_dataset
 
 CHARACTERS_PER_TOKEN = 3.5
 """For estimates without a tokenizer: English and queries lie between 3 and 4.5 with common vocabularies."""
@@ -64,7 +66,7 @@ def verify_data(
 ) -> list[Check]:
     """Look at every line of the training and validation data.
 
-    Where nothing is wrong with it, the training is estimated; for that it is stored at the provider.
+    Where nothing is wrong with it, the training is estimated; for that its data is stored at the provider.
 
     Args:
         paths: The files.
@@ -246,11 +248,20 @@ def _summary(data: Dataset, max_length: int) -> str:
 def _estimate(provider: Provider, data: Dataset, recipe: Recipe) -> Check:
     name = f"training at {provider.name}"
     try:
-        estimate = TrainingJob(data, provider, recipe, "estimate").estimate()
+        task = Train(
+            name="estimate", base=_base(recipe), data=push_dataset(provider, data.verify()), recipe=recipe
+        )
+        estimate = retry(lambda: provider.estimate(task))
     except NlsError as error:
         # The data is not to blame for a provider that cannot be reached.
         return Check(name, "warning", f"no estimate: {error.message}", error.hint)
     return Check(name, "ok", describe_estimate(estimate))
+
+
+def _base(recipe: Recipe) -> Base:
+    """The base model as the provider would know it; its folder may be large, and is not stored for this."""
+    folder = Path(recipe.base_model).expanduser()
+    return Artifact(str(folder), *fingerprint(folder)) if folder.is_dir() else recipe.base_model
 
 
 def describe_estimate(estimate: Estimate) -> str:

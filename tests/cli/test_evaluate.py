@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -164,3 +167,52 @@ def test_a_server_that_is_not_there(call: Call) -> None:
     assert done.code == 1
     assert json.loads(done.out)["error"]["type"] == "EndpointUnavailable"
     assert not FOLDER.exists()
+
+
+def test_a_small_baseline_does_not_take_the_place_of_a_whole_one(call: Call, good: StubServer) -> None:
+    os.environ["OPENAI_API_KEY"] = "sk-test"
+    call("eval", "baseline", "--base-url", good.url)
+    file = FOLDER / "baseline-gpt-4o-mini.json"
+    whole = file.read_bytes()
+    done = call("eval", "baseline", "--base-url", good.url, "--sample", "1")
+    assert done.code == 0
+    assert file.read_bytes() == whole
+    beside = FOLDER / "baseline-gpt-4o-mini.1-answers.json"
+    assert f"Written: {beside}\n{file} has more answers, and is left as it is." in done.err
+    assert len(Results.read(beside).rows) == 1
+
+
+def test_a_broken_baseline_is_passed_over_unless_it_is_named(call: Call, good: StubServer) -> None:
+    FOLDER.mkdir(parents=True)
+    broken = FOLDER / "baseline-broken.json"
+    broken.write_text("{")
+    done = call("eval", "run", "--url", good.url)
+    assert done.code == 0
+    assert done.err.index("Written: ") < done.err.index(f"Passed over: {broken}")
+    assert "2/2 (100%)" in done.out
+    assert call("eval", "report").code == 0
+    named = call("eval", "report", "--baseline", str(broken))
+    assert named.code == 2
+    assert str(broken) in named.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_keeps_what_was_answered(data: Path, number: signal.Signals) -> None:
+    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(50)]
+    Dataset.from_pairs(pairs).write(data / "val.jsonl")
+    script = Path(sys.executable).with_name("nls-finetune")
+
+    def answer(question: str) -> str:
+        if len(server.asked) == 6:
+            process.send_signal(number)
+        return right(question)
+
+    with StubServer(answer) as server:
+        process = subprocess.Popen(
+            [script, "eval", "run", "--url", server.url], stderr=subprocess.PIPE, text=True
+        )
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (file,) = FOLDER.glob("eval-*.json")
+    assert f"kept in {file}" in err
+    assert 0 < len(Results.read(file).rows) < 50

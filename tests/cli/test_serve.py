@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -148,3 +150,40 @@ def test_several_endpoints_have_to_be_told_apart(call: Call, fake: FakeProvider)
 @pytest.mark.parametrize("argv", [["stop"], ["stop", "--all", "--run-name", "x"]])
 def test_stop_wants_to_know_which(call: Call, argv: list[str]) -> None:
     assert call(*argv).code == 2
+
+
+_DEPLOY_TO_A_SERVER_THAT_NEVER_COMES_UP = """
+import sys
+from nls_sdk.cli import main
+from nls_sdk.events import Log
+from nls_sdk.testing import FakeProvider
+
+class Provider(FakeProvider):
+    def default_script(self, task, attempt):
+        if task.kind != "serve":
+            yield from super().default_script(task, attempt)
+        while task.kind == "serve":
+            yield Log("loading")
+
+provider = Provider()
+for step in ("train", "merge"):
+    assert main([step, "--run-name", "first"], provider=provider) == 0
+sys.argv[1:] = ["deploy", "--run-name", "first"]
+code = main(provider=provider)
+print(code, provider.runs()[-1].run_id, provider.runs()[-1].state)
+"""
+
+
+def test_a_signal_stops_a_server_that_is_not_up_yet() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _DEPLOY_TO_A_SERVER_THAT_NEVER_COMES_UP],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    assert any("loading" in line for line in process.stderr)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert out.splitlines()[-1] == "130 first.serve cancelled"
+    assert "not up yet, and is stopped" in err

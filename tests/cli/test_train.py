@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from cli.calling import Call
+from stub_server import StubServer
 
+from nls_sdk.artifacts import Artifact
 from nls_sdk.errors import NlsError
 from nls_sdk.events import Event, Failed, Log
 from nls_sdk.providers import RunRecord
@@ -184,3 +186,43 @@ def test_what_was_not_foreseen_is_one_line(call: Call) -> None:
     done = call("upload-data", provider=Broken())
     assert done.code == 1
     assert done.err == "error: Unexpected ZeroDivisionError: by nothing\n--debug shows where it came from.\n"
+
+
+class Counting(FakeProvider):
+    """Keeps the names of what is pushed."""
+
+    def __init__(self, url: str = "") -> None:
+        super().__init__(url=url)
+        self.pushed: list[str] = []
+
+    def push(self, path: Path) -> Artifact:
+        self.pushed.append(path.name)
+        return super().push(path)
+
+
+def test_data_and_base_are_stored_once(call: Call) -> None:
+    Path("base").mkdir()
+    Path("base/config.json").write_text("{}")
+    provider = Counting()
+    assert call("train", "--run-name", "a", "--set", "base_model='base'", provider=provider).code == 0
+    assert provider.pushed[:2] == ["base", "data.jsonl"]
+    assert not {"base", "data.jsonl"} & set(provider.pushed[2:])
+
+
+def test_the_demo_stores_data_and_base_once(call: Call) -> None:
+    Path("base").mkdir()
+    Path("base/config.json").write_text("{}")
+    with StubServer("lang:go foo") as server:
+        provider = Counting(server.url)
+        done = call("demo", "--rows", "60", "--sample", "2", "--set", "base_model='base'", provider=provider)
+    assert done.code == 0
+    assert provider.pushed[:2] == ["base", "data.jsonl"]
+    assert not {"base", "data.jsonl"} & set(provider.pushed[2:])
+
+
+def test_merge_goes_on_with_what_training_was_told(call: Call, fake: FakeProvider) -> None:
+    call("train", "--run-name", "one", "--set", "dtype=float32")
+    assert call("merge", "--run-name", "one").code == 0
+    merge = fake.submitted[-1]
+    assert isinstance(merge, Merge)
+    assert merge.dtype == "float32"

@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None, *, provider: Provider | None = None)
     if argv is None:
         # A killed or closed terminal unwinds like Ctrl-C, so that nothing is left running.
         for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            signal.signal(number, _leave)
+            # What the caller had ignored, as nohup does, stays ignored.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _leave)
     try:
         code = cli.main(arguments, prog_name="nls-finetune", standalone_mode=False, obj=provider)
         sys.stdout.flush()
@@ -50,4 +52,4 @@ def main(argv: Sequence[str] | None = None, *, provider: Provider | None = None)
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+    raise KeyboardInterrupt

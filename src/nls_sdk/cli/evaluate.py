@@ -75,6 +75,9 @@ def baseline(
             app, results, lambda: results.write(folder / f"partial-{baseline_path(results.name).name}")
         )
     path = save_baseline(results, folder)
+    app.tell(f"Written: {path}")
+    if path != (kept := baseline_path(results.name, folder)):
+        app.tell(f"{kept} has more answers, and is left as it is.")
     _answer(app, Report.of(results, titles=("Baseline", "-")), path)
 
 
@@ -106,7 +109,8 @@ def run_(
     if not whole:
         _interrupted(app, results, lambda: save_evaluation(results, folder))
     path = save_evaluation(results, folder)
-    other = matching_baseline(results, folder)
+    app.tell(f"Written: {path}")
+    other = matching_baseline(results, folder, warn=app.tell)
     _answer(app, Report.of(results, Results.read(other) if other else None), path)
 
 
@@ -121,7 +125,7 @@ def report(app: App, evaluation: Path | None, baseline_file: Path | None) -> Non
     folder = app.settings.data.evaluations
     path = evaluation or newest_evaluation(folder)
     results = Results.read(path)
-    other = baseline_file or matching_baseline(results, folder)
+    other = baseline_file or matching_baseline(results, folder, warn=app.tell)
     found = Report.of(results, Results.read(other) if other else None)
     app.tell(f"Evaluation: {path}\nBaseline:   {other or 'none; `nls-finetune eval baseline` makes one'}")
     app.answer(found.summary(), str(found))
@@ -172,7 +176,6 @@ def _questions(app: App, val_path: Path | None) -> Dataset:
 def _answer(app: App, report: Report, path: Path) -> None:
     values: dict[str, Any] = {"file": str(path), **report.summary()}
     app.answer(values, str(report))
-    app.tell(f"Written: {path}")
 
 
 def _interrupted(app: App, results: Results, save: Callable[[], Path]) -> NoReturn:

@@ -10,20 +10,16 @@ import attrs
 import click
 
 from ..errors import ConfigError
-from ..events import Ready, Succeeded
-from ..models import MergedModel
+from ..events import Ready
+from ..models import merge_run
 from ..retry import retry
-from ..tasks import ServeConfig
+from ..tasks import Merge, ServeConfig
 from ..training import check_run_name
 from .app import App, detach, run_name, shared
 from .curl import curl
 from .endpoints import endpoint_name, foreign_options, live_endpoint, the_endpoint
 from .lookup import finished, is_live, records_of
 from .watch import duration, watch
-
-a_run_name = click.option(
-    "--run-name", metavar="NAME", help="Whose endpoint; may be left out while one is up."
-)
 
 
 @click.command()
@@ -48,8 +44,8 @@ def deploy(
     The endpoint stays up when this command is done, until it is stopped or idle for its timeout.
     """
     record = finished(app, check_run_name(run_name), "merge", before="deploy")
-    assert isinstance(record.end, Succeeded)
-    model = MergedModel(app.provider, run_name, record.end.outputs["model"])
+    assert isinstance(record.task, Merge)
+    model = merge_run(app.provider, record.run_id, record.task).result()
     told: dict[str, Any] = {"port": port, "idle_timeout": idle_timeout, "engine": engine}
     config = attrs.evolve(app.settings.serve, **{k: v for k, v in told.items() if v is not None})
     app.tell(_lifetime(config))

@@ -10,10 +10,10 @@ import click
 
 from ..dataset import Dataset
 from ..events import Succeeded
-from ..models import Adapter
+from ..retry import retry
 from ..runs import Run
 from ..tasks import Train
-from ..training import TrainingJob, check_run_name, push_dataset
+from ..training import TrainingJob, check_run_name, push_dataset, train_run
 from ..verify import describe_estimate
 from .app import App, detach, recipe_options, run_name, shared, train_file, val_file
 from .lookup import finished
@@ -85,8 +85,10 @@ def train(
     """
     job = _job(app, run_name, train_path, recipe_file, assignments)
     app.tell(f"Training {job.recipe.base_model} on {len(job.data):,} examples at {app.provider.name}.")
-    app.tell(f"Estimate: {describe_estimate(job.estimate())}")
-    run = job.start()
+    # One task for both: making it verifies, hashes and stores the data.
+    task = job.task()
+    app.tell(f"Estimate: {describe_estimate(retry(lambda: app.provider.estimate(task)))}")
+    run = train_run(app.provider, retry(lambda: app.provider.submit(task)), task)
     if (end := run.record().end) and isinstance(end, Succeeded):
         app.tell(f"Run {run.ref} has finished before; nothing is trained again.")
         _conclude(app, run, end, then=("merge", "--run-name", run_name))
@@ -102,8 +104,7 @@ def merge(app: App, run_name: str, detach: bool) -> None:
     """Fold a trained adapter into its base model."""
     record = finished(app, check_run_name(run_name), "train", before="merge")
     assert isinstance(record.task, Train)
-    assert isinstance(record.end, Succeeded)
-    adapter = Adapter(app.provider, run_name, record.task.base, record.end.outputs["adapter"])
+    adapter = train_run(app.provider, record.run_id, record.task).result()
     _follow(
         app,
         adapter.merge(),

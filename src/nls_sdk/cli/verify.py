@@ -20,6 +20,13 @@ T = TypeVar("T")
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "failed": ("FAILED", "red")}
 
 
+def _data_options(function: Callable[..., None]) -> Callable[..., None]:
+    function = click.option(
+        "--limit", default=20, show_default=True, type=click.IntRange(1), help="Findings of each kind."
+    )(function)
+    return train_file(val_file(recipe_options(function)))
+
+
 @click.group()
 def verify() -> None:
     """Check the environment, data, config and volumes."""
@@ -33,10 +40,7 @@ def env(app: App) -> None:
 
 
 @verify.command()
-@train_file
-@val_file
-@recipe_options
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Findings of each kind.")
+@_data_options
 @shared
 def data(
     app: App,
@@ -67,10 +71,7 @@ def volumes(app: App) -> None:
 
 
 @verify.command(name="all")
-@train_file
-@val_file
-@recipe_options
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Findings of each kind.")
+@_data_options
 @shared
 def everything(
     app: App,
