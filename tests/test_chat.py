@@ -133,9 +133,8 @@ def test_a_server_on_this_machine_is_asked_without_proxy(
     assert answer("lang:go") == "lang:go"
 
 
-@pytest.mark.parametrize("before", range(280, 301, 4))
+@pytest.mark.parametrize("before", range(260, 304, 4))
 def test_no_part_of_a_key_is_shown_where_a_long_text_is_cut(before: int) -> None:
-    said = "x" * (before - len("{'error': {'message': '"))
     with pytest.raises(EndpointError, match=r"400: .*xx") as caught:
-        answer(status(400, f"{said}{KEY} is wrong"))
+        answer(status(400, "x" * before + f"{KEY} is wrong"))
     assert KEY[:3] not in str(caught.value)

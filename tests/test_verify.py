@@ -12,7 +12,6 @@ from nls_sdk import Dataset, Recipe
 from nls_sdk.artifacts import Artifact, fingerprint
 from nls_sdk.dataset import Example
 from nls_sdk.errors import ArtifactError, ConfigError, ProviderUnavailable
-from nls_sdk.prompt import SYSTEM_PROMPT
 from nls_sdk.providers import Check, Estimate
 from nls_sdk.settings import DataPaths, Settings
 from nls_sdk.tasks import Task, Train
@@ -38,7 +37,7 @@ def wrong(checks: list[Check]) -> list[tuple[str, str]]:
 
 
 def test_sound_data_is_counted_and_estimated(paths: DataPaths) -> None:
-    checks = verify_data(paths, system_prompt=SYSTEM_PROMPT, provider=FakeProvider())
+    checks = verify_data(paths, provider=FakeProvider())
     assert not failed(checks)
     train, val, training = checks
     assert train.message.startswith("2 examples, about ")
@@ -52,7 +51,7 @@ def test_every_wrong_line_is_named(paths: DataPaths) -> None:
     append(paths.val, {"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "a"}]})
     found = wrong(verify_data(paths))
     assert [name for name, _ in found] == [f"{paths.train}:3:15", f"{paths.train}:4", f"{paths.val}:2"]
-    assert "the assistant last" in found[1][1]
+    assert "expected user and assistant" in found[1][1]
     assert '"content" must be a text that is not empty' in found[2][1]
 
 
@@ -92,10 +91,10 @@ def test_an_example_longer_than_the_recipe_allows(paths: DataPaths) -> None:
 
 
 def test_a_system_message_that_the_server_will_not_say(paths: DataPaths) -> None:
-    for question in ("x", "y"):
-        append(paths.val, Example.of(question, "lang:go", system="Other.").to_row())
-    ((name, message),) = wrong(verify_data(paths, system_prompt=SYSTEM_PROMPT))
-    assert name == f"{paths.val}:2"
+    pairs = [("x", "lang:go"), ("y", "lang:go")]
+    Dataset.from_pairs(pairs, system="Other.").write(paths.val)
+    ((name, message),) = wrong(verify_data(paths))
+    assert name == f"{paths.val}:1"
     assert "2 examples have the system message 'Other.'" in message
 
 
@@ -176,7 +175,7 @@ def test_env_names_the_source_of_a_secret_and_not_the_secret(monkeypatch: pytest
 def test_env_of_a_provider_that_is_not_installed() -> None:
     check = verify_env("nowhere")[-1]
     assert (check.name, check.status) == ("provider nowhere", "failed")
-    assert "pip install" in check.fix
+    assert "install a package" in check.fix
 
 
 def test_a_retryable_error_is_retried_by_the_one_policy() -> None:

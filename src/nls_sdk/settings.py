@@ -1,7 +1,7 @@
 """Settings: the config file `nls-finetune.toml`, `.env`, and the environment variables that matter.
 
     provider = "local"                  # where jobs run
-    system_prompt = "Convert …"         # the system message of every request; the training data's own
+    system_prompt = "Convert …"         # the system message for --url; a run's own model knows its data's
 
     [providers.local]                   # options of the provider of that name
     [recipe]                            # hyperparameters, see `Recipe`
@@ -60,7 +60,8 @@ class Settings:
 
     Attributes:
         provider: Name of the provider.
-        system_prompt: The system message of every request.
+        system_prompt: The system message for a server that is not a run's; a run's own model is asked with
+            that of its training data.
         providers: Options of providers, by the provider's name.
         baselines: Options of baselines, by the baseline's name.
         recipe: Hyperparameters.

@@ -60,7 +60,6 @@ def verify_data(
     paths: DataPaths,
     *,
     recipe: Recipe | None = None,
-    system_prompt: str | None = None,
     provider: Provider | None = None,
     limit: int = _LISTED,
 ) -> list[Check]:
@@ -71,7 +70,6 @@ def verify_data(
     Args:
         paths: The files.
         recipe: Says how long an example may be; the default recipe otherwise.
-        system_prompt: What the server will be asked with, which the data must say as well.
         provider: Estimates time and price of the training.
         limit: Findings listed of each kind; the rest is counted.
     """
@@ -88,13 +86,12 @@ def verify_data(
         found += _listed(path, "rows", findings, limit)
         found += _listed(path, "duplicates", data.findings() if data else [], limit)
         found += _listed(path, "length", _too_long(data, recipe.max_length), limit)
-        if system_prompt is not None:
-            found += _other_prompt(path, data, system_prompt)[:limit]
         found += _listed(path, "queries", _invalid_queries(data), limit, status="warning")
         if data:
             found.append(Check(str(path), "ok", _summary(data, recipe.max_length)))
     train, val = sets.get(paths.train), sets.get(paths.val)
     if train and val:
+        found += _other_prompt(paths.val, val, train[0].system)
         found += _listed(paths.val, "leaks", _leaks(train, val, paths.train), limit)
     if train and provider is not None and not failed(found):
         found += guarded("estimate", lambda: [_estimate(provider, Dataset(tuple(train)), recipe)])
@@ -195,22 +192,19 @@ def _too_long(data: Dataset, limit: int) -> list[Finding]:
     ]
 
 
-def _other_prompt(path: Path, data: Dataset, system: str) -> list[Check]:
-    other: dict[str, list[Example]] = {}
-    for example in data:
-        first = example.messages[0]
-        said = first["content"] if first["role"] == "system" else ""
-        if said != system:
-            other.setdefault(said, []).append(example)
+def _other_prompt(path: Path, val: Sequence[Example], system: str) -> list[Check]:
+    other = [example for example in val if example.system != system]
+    if not other:
+        return []
+    said = other[0].system
     return [
         Check(
-            f"{path}:{examples[0].line}",
+            f"{path}:{other[0].line}",
             "failed",
-            f"{len(examples)} examples have the system message {said[:60]!r}; the model will be asked with "
-            f"{system[:60]!r}",
-            "Set system_prompt in nls-finetune.toml to what the data says.",
+            f"{len(other)} examples have the system message {said[:60]!r}; the model will be asked with "
+            f"{system[:60]!r}, that of its training data",
+            "Give both files the same system message.",
         )
-        for said, examples in other.items()
     ]
 
 

@@ -13,6 +13,7 @@ import pytest
 from cli.calling import Call
 from stub_server import StubServer, status
 
+from nls_sdk import Dataset
 from nls_sdk.events import Event
 from nls_sdk.tasks import Serve
 from nls_sdk.testing import FakeProvider
@@ -187,3 +188,14 @@ def test_a_signal_stops_a_server_that_is_not_up_yet() -> None:
     out, err = process.communicate(timeout=60)
     assert out.splitlines()[-1] == "130 first.serve cancelled"
     assert "not up yet, and is stopped" in err
+
+
+def test_a_run_is_asked_with_the_system_message_of_its_data(call: Call, data: Path) -> None:
+    Dataset.from_pairs([("a", "lang:go")], system="Mine.").write(data / "train.jsonl")
+    with StubServer("lang:go", key="fake-api-key") as server:
+        fake = FakeProvider(url=server.url)
+        for step in ("train", "merge"):
+            call(step, "--run-name", "first", provider=fake)
+        assert '"content": "Mine."' in call("deploy", "--run-name", "first", provider=fake).out
+        call("ask", "go", provider=fake)
+        assert server.asked[-1].body["messages"][0]["content"] == "Mine."

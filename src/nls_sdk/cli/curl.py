@@ -10,11 +10,11 @@ from ..prompt import CHAT_TEMPLATE_KWARGS, prompt
 from .app import App
 
 
-def curl(app: App, ready: Ready, name: str, *, has_key: bool) -> str:
+def curl(app: App, ready: Ready, name: str, *, system: str, has_key: bool) -> str:
     """A command that asks a run's endpoint one question, for any shell; the key is not in it."""
     body = {
         "model": ready.model,
-        "messages": prompt("find Python files with async functions", system=app.settings.system_prompt),
+        "messages": prompt("find Python files with async functions", system=system),
         "max_tokens": 64,
         "temperature": 0,
         "chat_template_kwargs": CHAT_TEMPLATE_KWARGS,

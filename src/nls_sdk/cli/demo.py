@@ -117,7 +117,8 @@ class _Demo:
             after = self._ask(endpoint, val, "fine-tuned")
             self._save(save_evaluation, after)
             answer = str(endpoint.translate(_QUESTION))
-            self._conclude(Report.of(after, before, titles=("Fine-tuned", "Untuned")), endpoint, answer)
+            report = Report.of(after, before, titles=("Fine-tuned", "Untuned"))
+            self._conclude(report, endpoint, model.system, answer)
 
     def _train(self, task: Train, examples: int) -> MergedModel:
         name, provider = task.name, self._app.provider
@@ -170,11 +171,12 @@ class _Demo:
     def _save(self, save: Any, results: Results) -> None:
         self._app.tell(f"Written: {save(results, self._paths.evaluations)}")
 
-    def _conclude(self, report: Report, endpoint: Endpoint, answer: str) -> None:
+    def _conclude(self, report: Report, endpoint: Endpoint, system: str, answer: str) -> None:
         app, run = self._app, endpoint.run
         assert run is not None
         name = run.run_id.rpartition(".")[0]
-        call = curl(app, Ready(url=endpoint.url, model=endpoint.model), name, has_key=bool(endpoint.api_key))
+        ready = Ready(url=endpoint.url, model=endpoint.model)
+        call = curl(app, ready, name, system=system, has_key=bool(endpoint.api_key))
         if self._keep:
             closing = f"The endpoint stays up; stop it: {app.command('stop', '--run-name', name)}"
         else:

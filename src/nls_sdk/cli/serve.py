@@ -71,7 +71,7 @@ def deploy(
                 f"URL:   {ready.url}",
                 f"Model: {ready.model}",
                 f"Key:   {_key_line(app, run_name, key, show_key)}",
-                f"Try:   {curl(app, ready, run_name, has_key=key is not None)}",
+                f"Try:   {curl(app, ready, run_name, system=model.system, has_key=key is not None)}",
                 f"Stop:  {stop}",
             ]
         ),

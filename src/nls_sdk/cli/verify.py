@@ -110,9 +110,7 @@ def _data(
 ) -> list[Check]:
     paths = DataPaths(train=train or settings.data.train, val=val or settings.data.val)
     provider = _or(lambda: app.provider, None)
-    checks = verify_data(
-        paths, recipe=recipe, system_prompt=settings.system_prompt, provider=provider, limit=limit
-    )
+    checks = verify_data(paths, recipe=recipe, provider=provider, limit=limit)
     if provider is None:
         checks.append(Check("estimate", "warning", f"none: provider {app.provider_name} cannot be used"))
     return checks
