@@ -3,7 +3,8 @@
     python benchmarks/kills.py [--kills 10] [--seed 0]
 
 Each kill hits the worker or its supervisor, anywhere between the start and the last step; the run must then
-end as Failed, and leave no process. The same task is submitted again until it succeeds.
+end as Failed, and leave no process. The same task is submitted again until it succeeds. Exits with 1
+when an end differs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -45,10 +47,11 @@ def processes(run: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(run):
-                found.append(process)
+                is_supervisor = "nls_sdk_local.supervisor" in process.cmdline()
+                found.append((not is_supervisor, process.pid, process))
         except psutil.Error:
             continue
-    return sorted(found, key=lambda process: "nls_sdk_local.supervisor" not in process.cmdline())
+    return [process for _, _, process in sorted(found, key=lambda each: each[:2])]
 
 
 def finish(provider: LocalProvider, task: Train) -> tuple[float, float, str]:
@@ -85,8 +88,8 @@ def kill(provider: LocalProvider, task: Train, seconds: float, numbers: random.R
     return isinstance(found.end, Failed)
 
 
-def main() -> None:
-    """Run it and print what happened."""
+def main() -> int:
+    """Run it and print what happened. Returns the exit code: 1 when an end differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
@@ -112,8 +115,9 @@ def main() -> None:
             print(f"{task.name}: last loss {other_loss!r}, adapter {other_digest[:12]}", flush=True)
             if kills == options.kills:
                 break
-        print(f"{kills} kills; every run came to {'the same' if same else 'ANOTHER'} end")
+    print(f"{kills} kills; {'every run came to the same end' if same else 'a run came to ANOTHER end'}")
+    return 0 if same else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

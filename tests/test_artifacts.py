@@ -1,7 +1,10 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from nls_sdk.artifacts import fingerprint, hash_file
+from nls_sdk.errors import ArtifactError
 
 
 def test_a_file_is_known_by_its_bytes(tmp_path: Path) -> None:
@@ -33,3 +36,17 @@ def test_any_change_in_a_folder_changes_its_digest(tmp_path: Path) -> None:
     (tmp_path / "f/a").write_text("other")
     edited, _ = fingerprint(tmp_path / "f")
     assert len({digest, renamed, edited}) == 3
+
+
+def test_a_linked_folder_counts_as_what_it_points_to(tmp_path: Path) -> None:
+    plain = make(tmp_path / "plain", ["a", "sub/b"])
+    linked = make(tmp_path / "linked", ["a"])
+    (linked / "sub").symlink_to(plain / "sub", target_is_directory=True)
+    assert fingerprint(linked) == fingerprint(plain)
+
+
+def test_a_link_into_its_own_folder_is_named(tmp_path: Path) -> None:
+    folder = make(tmp_path / "f", ["sub/b"])
+    (folder / "sub" / "up").symlink_to(folder, target_is_directory=True)
+    with pytest.raises(ArtifactError, match="sub/up"):
+        fingerprint(folder)

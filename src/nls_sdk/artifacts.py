@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
+
+from .errors import ArtifactError
 
 _CHUNK = 1 << 20
 
@@ -37,12 +40,28 @@ def hash_file(path: Path) -> str:
 def fingerprint(path: Path) -> tuple[str, int]:
     """The digest and size in bytes of a file, or of a folder: the hash over its files' names and hashes.
 
-    A folder's digest does not depend on where it lies, on times or on permissions.
+    A folder's digest does not depend on where it lies, on times or on permissions; a link counts as what it
+    points to.
+
+    Raises:
+        ArtifactError: A link leads back into a folder that holds it.
     """
     if path.is_file():
         return hash_file(path), path.stat().st_size
     digest, size = hashlib.sha256(), 0
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+    for file in sorted(_files(path)):
         digest.update(f"{file.relative_to(path).as_posix()}\0{hash_file(file)}\n".encode())
         size += file.stat().st_size
     return digest.hexdigest(), size
+
+
+def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The files of a folder and of those below, links followed."""
+    here = folder.resolve()
+    if here in above:
+        raise ArtifactError(f"{folder}: a link leads back into a folder that holds it.", hint="Remove it.")
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry, above | {here})
+        elif entry.is_file():
+            yield entry

@@ -1,7 +1,8 @@
 """What a running job tells, and how that is written as JSON lines.
 
 A job tells any number of `Log` and `Progress` events, `Ready` when it serves, and exactly one of
-`Succeeded`, `Failed` or `Cancelled` last. Events are numbered by the provider, from 1, without gaps.
+`Succeeded`, `Failed` or `Cancelled` last. Events are numbered by the provider, from 1, without gaps;
+a run that is started again numbers on, so that a client that was reading misses nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class _Told:
     """What every event has.
 
     Attributes:
-        seq: Its number in the run, from 1; 0 until the provider has stored it.
+        seq: Its number in the run, from 1, over all its attempts; 0 until the provider has stored it.
         time: Seconds since the epoch, on the clock of the machine that stored it.
     """
 

@@ -122,9 +122,10 @@ class Provider(Protocol):
         ...
 
     def events(self, run_id: str, *, after: int = 0) -> Sequence[Event]:
-        """The run's events with a `seq` above `after`, in order. A short poll: it never waits.
+        """The last attempt's events with a `seq` above `after`, in order. A short poll: it never waits.
 
-        A job that died without a word must show a `Failed` here.
+        A new attempt's first `seq` is the last one of the attempt before, plus 1. A job that died without a
+        word must show a `Failed` here.
 
         Raises:
             RunNotFound: There is no such run.

@@ -4,7 +4,7 @@ A provider's home folder, wherever it is mounted, holds
 
     artifacts/DIGEST/…            what was pushed, by its content
     runs/NAME.KIND/task.json      what is asked
-    runs/NAME.KIND/events.jsonl   what was told, one event a line; the line's number is its `seq`
+    runs/NAME.KIND/events.jsonl   what this attempt told, one event a line, each with its `seq`
     runs/NAME.KIND/checkpoints/   what a killed worker resumes from
     runs/NAME.KIND/DONE.json      outputs and metrics, written last, by rename; nothing is believed without it
 """

@@ -6,23 +6,30 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-REQUESTS = 0
+REQUESTS = RUNNING = 0
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = (
-            f'vllm:request_success_total{{model_name="llm"}} {REQUESTS}\n' if self.path == "/metrics" else ""
-        )
-        self._answer(200, body)
+        counts = {
+            "num_requests_running": RUNNING,
+            "num_requests_waiting": 0,
+            "request_success_total": REQUESTS,
+        }
+        lines = [f'vllm:{name}{{model_name="llm"}} {float(count)}\n' for name, count in counts.items()]
+        self._answer(200, "".join(lines) if self.path == "/metrics" else "")
 
     def do_POST(self) -> None:
-        global REQUESTS
-        self.rfile.read(int(self.headers["content-length"]))
+        global REQUESTS, RUNNING
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.headers["authorization"] != f"Bearer {os.environ['VLLM_API_KEY']}":
             return self._answer(401, "{}")
+        RUNNING += 1
+        time.sleep(body.get("sleep", 0))
+        RUNNING -= 1
         REQUESTS += 1
         choice = {"index": 0, "message": {"role": "assistant", "content": "lang:go"}, "finish_reason": "stop"}
         head = {"id": "1", "object": "chat.completion", "created": 0, "model": "llm"}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ class Running:
     delay: list[float]  # seconds to wait at each token
 
     def uses(self) -> int:
-        """Calls of `on_request` so far, once no request is under way."""
+        """Beginnings and ends of requests so far, once none is under way."""
         deadline = time.monotonic() + 20
         while len(self.seen) % 2 and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -153,9 +154,15 @@ def running(request: pytest.FixtureRequest, model_dir: Path) -> Iterator[Running
         engine.generate = counting  # type: ignore[method-assign]
         return engine
 
+    @contextmanager
+    def in_use() -> Iterator[None]:
+        seen.append(None)
+        yield
+        seen.append(None)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "load_engine", load)
-        app = server.create_app(model_dir, api_key=KEY, on_request=lambda: seen.append(None))
+        app = server.create_app(model_dir, api_key=KEY, in_use=in_use)
     ready = threading.Event()
     told: list[Any] = []
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import httpx
@@ -15,12 +18,14 @@ from worker_home import KEY, Home, finish, make_home, read_until
 
 from nls_sdk import Endpoint, Recipe
 from nls_sdk.artifacts import Artifact
+from nls_sdk.errors import ConfigError
 from nls_sdk.events import Cancelled, Failed, Ready
 from nls_sdk.prompt import prompt
 from nls_sdk.tasks import Merge, Serve, ServeConfig, Train
 from nls_sdk.worker.data import IGNORED
 from nls_sdk.worker.merging import merge
 from nls_sdk.worker.meter import Meter
+from nls_sdk.worker.serving import IdleClock, choose_engine
 from nls_sdk.worker.training import open_trainer, open_workshop, train
 
 
@@ -105,6 +110,47 @@ def test_an_untuned_base_does_not_think_either(served: Served) -> None:
     assert untuned.tokens("go files", model="base") == served.tokens("go files")
     events, _, code = finish(process)
     assert (events, code) == ([Cancelled("idle for 1 s")], 0)
+
+
+def test_a_server_is_not_idle_while_a_request_runs(served: Served) -> None:
+    """A request that takes three times the timeout is answered, and the end is still one of idleness."""
+    task = Serve(name="slow", model=served.home.base, config=ServeConfig(idle_timeout=0.5))
+    process = served.home.start(task)
+    *_, ready = read_until(process, lambda event: isinstance(event, Ready))
+    assert isinstance(ready, Ready)
+    url = urlsplit(ready.url)
+    assert url.hostname
+    assert url.port
+    body = json.dumps({"model": "llm", "messages": prompt("go files"), "max_tokens": 4})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+    with socket.create_connection((url.hostname, url.port), timeout=30) as client:
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        time.sleep(1.5)
+        client.sendall(body.encode())
+        assert client.recv(12) == b"HTTP/1.1 200"
+    events, _, code = finish(process)
+    assert (events, code) == ([Cancelled("idle for 0.5 s")], 0)
+
+
+def test_the_idle_clock_counts_requests_that_overlap() -> None:
+    clock = IdleClock(0.05)
+    with clock.request():
+        with clock.request():
+            pass
+        time.sleep(0.1)
+        assert clock.seconds_left == 0.05
+    assert 0 < clock.seconds_left <= 0.05
+    time.sleep(0.06)
+    assert clock.seconds_left <= 0
+    assert IdleClock(0).seconds_left == float("inf")
+
+
+def test_a_gpu_that_is_demanded_is_not_given_up_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="vLLM is not installed") as caught:
+        choose_engine("auto", "cuda")
+    assert "engine = 'transformers'" in caught.value.hint
+    assert choose_engine("auto", "auto") == choose_engine("transformers", "cuda") == "transformers"
 
 
 def test_a_port_in_use_is_named(served: Served) -> None:

@@ -16,7 +16,7 @@ from worker_home import KEY
 from nls_sdk.errors import ConfigError, RunFailed
 from nls_sdk.events import Cancelled, Event, Ready
 from nls_sdk.tasks import ServeConfig
-from nls_sdk.worker import serving
+from nls_sdk.worker import serving, vllm_engine
 from nls_sdk.worker.vllm_engine import serve_vllm
 
 
@@ -60,12 +60,35 @@ def test_it_serves_until_idle_and_leaves_nothing(
     assert KEY not in printed
 
 
-def _ask_once(told: list[Event], urls: list[str]) -> None:
+@pytest.mark.usefixtures("_vllm")
+def test_it_is_not_idle_while_a_request_runs(tmp_path: Path, told: list[Event]) -> None:
+    urls: list[str] = []
+    threading.Thread(target=_ask_once, args=(told, urls, 6.0), daemon=True).start()
+    end = serve_vllm(tmp_path, ServeConfig(idle_timeout=3.0), serving.bind(0), KEY, told.append)
+    assert end == Cancelled("idle for 3 s")
+    assert urls, "the request was answered"
+
+
+@pytest.mark.usefixtures("_vllm")
+def test_it_is_asked_directly_whatever_proxies_there_are(
+    tmp_path: Path, told: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(vllm_engine, "_START_TIMEOUT", 10.0)
+    end = serve_vllm(tmp_path, ServeConfig(idle_timeout=1.0), serving.bind(0), KEY, told.append)
+    assert end == Cancelled("idle for 1 s")
+
+
+def _ask_once(told: list[Event], urls: list[str], seconds: float = 0.0) -> None:
     while not (ready := [event for event in told if isinstance(event, Ready)]):
         time.sleep(0.05)
     time.sleep(1.5)
     url = f"{ready[0].url}/chat/completions"
-    httpx.post(url, json={}, headers={"authorization": f"Bearer {KEY}"}).raise_for_status()
+    headers = {"authorization": f"Bearer {KEY}"}
+    httpx.post(url, json={"sleep": seconds}, headers=headers, timeout=30).raise_for_status()
     urls.append(url)
 
 

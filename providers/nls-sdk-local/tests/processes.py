@@ -29,12 +29,11 @@ def processes_of(run: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(run):
-                found.append(process)
+                is_supervisor = "nls_sdk_local.supervisor" in process.cmdline()
+                found.append((not is_supervisor, process.pid, process))
         except psutil.Error:
             continue
-    return sorted(
-        found, key=lambda process: ("nls_sdk_local.supervisor" not in process.cmdline(), process.pid)
-    )
+    return [process for _, _, process in sorted(found, key=lambda each: each[:2])]
 
 
 def supervisor_of(run: Path) -> psutil.Process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from nls_sdk.events import Cancelled, Event, Failed, Progress, Ready, Succeeded, dump_event
+from nls_sdk.events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded, dump_event
 from nls_sdk.rundir import RunDirectory
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -26,7 +27,7 @@ def watch_stdin() -> None:
 
 
 def main() -> None:
-    _, home, _, run_id = sys.argv[1:]
+    home, _, run_id = sys.argv[-3:]
     run = RunDirectory(Path(home), run_id)
     threading.Thread(target=watch_stdin, daemon=True).start()
     match run_id.split(".")[0].split("-")[0]:
@@ -36,7 +37,15 @@ def main() -> None:
                 tell(Progress(step, 3, loss=1.0 / step))
             (run.path / "adapter").mkdir(exist_ok=True)
             (run.path / "adapter" / "weights").write_bytes(b"w" * 100)
-            tell(run.write_done({"adapter": run.output("adapter")}, {"train_loss": 0.5}))
+            tell(run.write_done({"adapter": run.output("adapter")}, {"seconds": 30.0, "examples": 20.0}))
+        case "leaky":
+            token = os.environ["HF_TOKEN"]
+            tell(Log(f"the token is {token}"))
+            print(json.dumps({"not an event": token}), flush=True)
+            tell(Failed(f"refused: {token}", hint=f"not {token} again"))
+        case "gpu":
+            tell(Log(json.dumps([os.environ.get("CUDA_VISIBLE_DEVICES"), sys.argv[1:-4]])))
+            tell(run.write_done({}, {}))
         case "long":
             for step in range(1, 10_000):
                 tell(Progress(step, 10_000))

@@ -43,6 +43,39 @@ def test_what_a_power_cut_tore_is_no_event_and_is_written_over(tmp_path: Path, t
     assert texts(path) == [(1, "one"), (2, "two")]
 
 
+def test_the_next_attempts_log_numbers_on(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with closing(EventWriter(path, after=7)) as writer:
+        assert writer.append(Log("eight")).seq == 8
+    with closing(EventWriter(path, after=7)) as writer:
+        assert writer.append(Log("nine")).seq == 9
+    assert texts(path) == [(8, "eight"), (9, "nine")]
+    assert [event.seq for event in read_events(path, after=3)] == [8, 9]
+    assert [event.seq for event in read_events(path, after=8)] == [9]
+
+
+def test_a_log_of_many_blocks_is_read_backwards(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lines = [str(number) * (1 + number * 37 % 900) for number in range(1, 600)] + [
+        "x" * 200_000,
+        "é" * 70_000,
+    ]
+    write(path, *lines)
+    assert texts(path) == list(enumerate(lines, start=1))
+    assert [event.seq for event in newest_first(path)] == list(range(len(lines), 0, -1))
+
+
+def test_a_poll_reads_the_end_of_the_log_alone(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write(path, *["a line"] * 2_000)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.write(b"\0" * (size // 2))
+    assert [event.seq for event in read_events(path, after=1_990)] == list(range(1_991, 2_001))
+    write(path, "one more")
+    assert next(newest_first(path)).seq == 2_001
+
+
 def test_no_log_has_no_events(tmp_path: Path) -> None:
     assert read_events(tmp_path / "none") == list(newest_first(tmp_path / "none")) == []
 

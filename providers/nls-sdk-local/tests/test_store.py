@@ -46,6 +46,25 @@ def test_damaged_bytes_are_not_handed_out(tmp_path: Path, model: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "model"]
 
 
+def test_linked_folders_are_stored_as_what_they_point_to(tmp_path: Path, model: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "deep").symlink_to(model, target_is_directory=True)
+    artifact = push(tmp_path, linked)
+    assert artifact.size == 2_000_000
+    to = pull(tmp_path, artifact, tmp_path / "to")
+    assert (to / "deep" / "weights").read_bytes() == (model / "weights").read_bytes()
+
+
+def test_a_push_mends_what_is_damaged(tmp_path: Path, model: Path) -> None:
+    artifact = push(tmp_path, model)
+    with (tmp_path / artifact.path / "weights").open("r+b") as file:
+        file.truncate(1_000)
+    assert push(tmp_path, model) == artifact
+    pull(tmp_path, artifact, tmp_path / "to")
+    assert [path.name for path in (tmp_path / "artifacts").iterdir()] == [artifact.digest]
+
+
 def test_what_is_not_there_cannot_be_pushed(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such file"):
         push(tmp_path, tmp_path / "nothing")

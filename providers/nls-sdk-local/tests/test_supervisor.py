@@ -104,7 +104,10 @@ def test_a_killed_worker_is_started_again_in_its_folder(provider: LocalProvider)
     assert "memory" in end.hint
     path = folder(provider, "suicidal.train")
     (path / "checkpoints" / "mended").touch()
-    assert isinstance(of(provider, train("suicidal"))[-1], Succeeded)
+    again = of(provider, train("suicidal"))
+    assert isinstance(again[-1], Succeeded)
+    assert [event.seq for event in again] == list(range(end.seq + 1, end.seq + 1 + len(again)))
+    assert list(provider.events("suicidal.train", after=end.seq)) == again
     assert "SIGKILL" in (path / "events-1.jsonl").read_text()
 
 
@@ -117,6 +120,21 @@ def test_output_is_told_line_by_line_and_secrets_are_not(
     assert '{"event": "log"}' in texts
     assert '{"not": "an event"}' in texts
     assert "the key is , the token is ***" in texts
+
+
+def test_secrets_that_json_escapes_are_not_told_either(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = 'hünter"2\\tail'
+    monkeypatch.setenv("HF_TOKEN", secret)
+    events = of(provider, train("leaky"))
+    assert next(event.text for event in events if isinstance(event, Log)) == "the token is ***"
+    end = events[-1]
+    assert isinstance(end, Failed)
+    assert (end.message, end.hint) == ("refused: ***", "not *** again")
+    log = (folder(provider, "leaky.train") / "events.jsonl").read_text()
+    assert "nter" not in log
+    assert "tail" not in log
 
 
 def test_cancel_leaves_no_process(provider: LocalProvider) -> None:

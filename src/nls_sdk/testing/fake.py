@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeAlias
@@ -58,6 +59,7 @@ class FakeProvider:
         self._folder = tempfile.TemporaryDirectory(prefix="nls-fake-")
         self._runs: dict[str, _Run] = {}
         self._clock = 0.0
+        self._lock = threading.Lock()
 
     def default_script(self, task: Task, attempt: int) -> Iterator[Event]:
         """What a task tells when nobody scripted it."""
@@ -125,10 +127,12 @@ class FakeProvider:
     def submit(self, task: Task) -> str:
         """Start a task, or attach to its run."""
         self.submitted.append(task)
-        earlier = self._runs.get(task.run_id)
-        if admit(task, earlier.record() if earlier else None):
-            attempt = earlier.attempt + 1 if earlier else 1
-            self._runs[task.run_id] = _Run(task, iter(self._script(task, attempt)), self._tick(), attempt)
+        with self._lock:
+            earlier = self._runs.get(task.run_id)
+            if admit(task, earlier.record() if earlier else None):
+                attempt, before = (earlier.attempt + 1, earlier.last_seq) if earlier else (1, 0)
+                script = iter(self._script(task, attempt))
+                self._runs[task.run_id] = _Run(task, script, self._tick(), attempt, before)
         return task.run_id
 
     def runs(self) -> Sequence[RunRecord]:
@@ -146,7 +150,7 @@ class FakeProvider:
                 self.kill(run_id)
             elif word is not None:
                 run.told.append(self._stamped(word, run))
-        return run.told[after:]
+        return [event for event in run.told if event.seq > after]
 
     def cancel(self, run_id: str) -> None:
         """End a run, unless it has ended."""
@@ -165,7 +169,7 @@ class FakeProvider:
         return self._runs[run_id]
 
     def _stamped(self, event: Event, run: _Run) -> Event:
-        return evolve(event, seq=len(run.told) + 1, time=self._tick())
+        return evolve(event, seq=run.last_seq + 1, time=self._tick())
 
     def _tick(self) -> float:
         self._clock += 1
@@ -180,7 +184,12 @@ class _Run:
     script: Iterator[Event | NlsError]
     created: float
     attempt: int
+    told_before: int
     told: list[Event] = field(factory=list)
+
+    @property
+    def last_seq(self) -> int:
+        return self.told_before + len(self.told)
 
     @property
     def end(self) -> Terminal | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from attrs import evolve
 from ..artifacts import Artifact, fingerprint
 from ..dataset import Dataset
 from ..errors import ArtifactError, RunNameTaken, RunNotFound
-from ..events import Cancelled, Event, Failed, Progress, Ready, Succeeded, dump_event
+from ..events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded, dump_event
 from ..models import push_base, serve_run
 from ..providers import API_VERSION, ENDED, Check, Estimate, Provider, RunRecord
 from ..recipe import Recipe
@@ -32,7 +33,7 @@ class ProviderContract:
     """Inherit it, and give it a fixture `provider`; each test is a promise that `Provider` makes.
 
     The jobs are real and small: a model of random weights is trained for two steps, and served. When the
-    fixture returns one provider for all tests (`scope="module"`), eight workers are started, and five of them
+    fixture returns one provider for all tests (`scope="module"`), eleven workers are started, and six of them
     stopped early.
 
     Attributes:
@@ -213,6 +214,17 @@ class ProviderContract:
                 call(train.run_id[:-1])
             assert train.run_id in caught.value.hint
 
+    def test_a_live_run_is_attached_to(self, provider: Provider, endless: Train) -> None:
+        """Whoever submits it, at once or again: one run, started once, that goes on as it was."""
+        with ThreadPoolExecutor(4) as clients:
+            assert set(clients.map(provider.submit, [endless] * 4)) == {endless.run_id}
+        self._until(provider, endless.run_id, Log, Progress)
+        events = list(provider.events(endless.run_id))
+        assert provider.submit(endless) == endless.run_id
+        assert list(provider.events(endless.run_id))[: len(events)] == events
+        assert [record.run_id for record in provider.runs()].count(endless.run_id) == 1
+        assert self._record(provider, endless).state == "running"
+
     # A run that is stopped
 
     def test_cancel_stops_a_run_and_the_next_start_goes_on(self, provider: Provider, endless: Train) -> None:
@@ -263,6 +275,18 @@ class ProviderContract:
         assert isinstance(end, Failed)
         assert end.message
 
+    def test_a_new_attempt_numbers_on(self, provider: Provider, train: Train) -> None:
+        """A client that saw the old attempt's events misses none of the new one's; each shows its own."""
+        task = Merge(name="again", base=train.base, adapter=train.data)
+        last = 0
+        for _ in range(2):
+            provider.submit(task)
+            self._until(provider, task.run_id, Failed, after=last)
+            events = list(provider.events(task.run_id, after=last))
+            assert list(provider.events(task.run_id)) == events
+            assert [event.seq for event in events] == list(range(last + 1, last + 1 + len(events)))
+            last = events[-1].seq
+
     # A server
 
     def test_a_server_is_ready_until_it_is_cancelled(self, provider: Provider, server: Serve) -> None:
@@ -293,9 +317,9 @@ class ProviderContract:
         self._until(provider, run_id, Succeeded, Failed, Cancelled)
         return list(provider.events(run_id))
 
-    def _until(self, provider: Provider, run_id: str, *kinds: type[E]) -> E:
-        """The first event of these kinds; the run must not end without it."""
-        deadline, seen = time.monotonic() + self.patience, 0
+    def _until(self, provider: Provider, run_id: str, *kinds: type[E], after: int = 0) -> E:
+        """The first event of these kinds numbered above `after`; the run must not end without it."""
+        deadline, seen = time.monotonic() + self.patience, after
         while time.monotonic() < deadline:
             for event in provider.events(run_id, after=seen):
                 seen = event.seq

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from transformers import AutoTokenizer, GenerationConfig, PretrainedConfig
 
+from . import API_KEY_ENV
 from .decoding import Completion, Job, Sampling, load_engine
 
-API_KEY_ENV, MODEL_ID = "NLS_API_KEY", "llm"
+MODEL_ID = "llm"
 
 
 class ApiError(Exception):
@@ -118,10 +120,12 @@ def _number(body: Mapping[str, Any], name: str, default: float, low: float, high
 class _Gate:
     """Checks the key, times the answer and reports use, for every path but `/health`."""
 
-    def __init__(self, app: ASGIApp, api_key: str | None, on_request: Callable[[], None] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, api_key: str | None, in_use: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._app = app
         self._expected = f"Bearer {api_key}".encode() if api_key else None
-        self._on_request = on_request or (lambda: None)
+        self._in_use = in_use
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == "/health":
@@ -138,11 +142,8 @@ class _Gate:
         if self._expected is not None and not hmac.compare_digest(given, self._expected):
             error = ApiError(401, "Wrong or missing API key.", "invalid_api_key")
             return await error.response(scope, receive, timed)
-        self._on_request()
-        try:
+        with self._in_use():
             await self._app(scope, receive, timed)
-        finally:
-            self._on_request()
 
 
 def create_app(
@@ -152,7 +153,7 @@ def create_app(
     model_name: str = MODEL_ID,
     max_model_len: int | None = None,
     chat_template_kwargs: Mapping[str, Any] | None = None,
-    on_request: Callable[[], None] | None = None,
+    in_use: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> FastAPI:
     """Load the model and build the application around it.
 
@@ -162,7 +163,7 @@ def create_app(
         model_name: The model's name in the API.
         max_model_len: The most tokens of prompt and answer together, if less than the model's own.
         chat_template_kwargs: Given to the chat template unless a request says otherwise.
-        on_request: Called when an authorised request begins and again when it ends.
+        in_use: Called for each authorised request; what it returns is entered for as long as that runs.
     """
     model = ChatModel(model_dir, max_model_len, chat_template_kwargs or {})
     decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
@@ -175,7 +176,7 @@ def create_app(
 
     handlers: dict[Any, Any] = dict.fromkeys([ApiError, HTTPException, Exception], _on_error)
     app = FastAPI(lifespan=lifespan, openapi_url=None, exception_handlers=handlers)
-    app.add_middleware(_Gate, api_key=api_key, on_request=on_request)
+    app.add_middleware(_Gate, api_key=api_key, in_use=in_use)
     card: dict[str, Any] = {"id": model_name, "object": "model", "created": int(time.time())}
     card |= {"owned_by": "nls-sdk", "max_model_len": model.max_model_len}
 

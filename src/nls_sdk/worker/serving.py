@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,19 +18,17 @@ from ..events import Cancelled, Log, Ready
 from ..prompt import CHAT_TEMPLATE_KWARGS
 from ..rundir import RunDirectory
 from ..tasks import Serve, ServeConfig
+from . import API_KEY_ENV
 from .devices import DeviceName, choose_device
 from .loading import fetch
 from .telling import Tell
-
-API_KEY_ENV = "NLS_API_KEY"
-"""Where the worker finds the key that its server asks for; it stands in no argument and no event."""
 
 _HOST = "127.0.0.1"
 _WARM_UP = "python files with async functions"
 
 
 class IdleClock:
-    """Knows for how long a server has had nothing to do.
+    """Knows for how long a server has had nothing to do; while a request runs it is not idle.
 
     Attributes:
         timeout: Seconds without a request after which the server should end; 0 is never.
@@ -38,15 +37,32 @@ class IdleClock:
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self._last = time.monotonic()
+        self._running = 0
+        self._lock = threading.Lock()
 
     def touch(self) -> None:
-        """Note a request, when it begins and when it ends."""
+        """Note that the server is at work now."""
         self._last = time.monotonic()
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Note a request for as long as it runs."""
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                self.touch()
 
     @property
     def seconds_left(self) -> float:
         """Seconds until the server should end, at most 0 when it should now."""
-        return self._last + self.timeout - time.monotonic() if self.timeout > 0 else float("inf")
+        if self.timeout <= 0:
+            return float("inf")
+        with self._lock:
+            return self.timeout if self._running else self._last + self.timeout - time.monotonic()
 
     @property
     def reason(self) -> str:
@@ -64,7 +80,7 @@ def serve(directory: RunDirectory, task: Serve, tell: Tell, device: DeviceName =
     engine = choose_engine(task.config.engine, device)
     with bind(task.config.port) as listener:
         model = fetch(directory.resolve(task.model), tell)
-        tell(Log(f"serving {model} with {engine}"))
+        tell(Log(f"serving {model} with {engine} on the {'GPU' if engine == 'vllm' else 'CPU'}"))
         if engine == "vllm":
             from .vllm_engine import serve_vllm
 
@@ -75,14 +91,19 @@ def serve(directory: RunDirectory, task: Serve, tell: Tell, device: DeviceName =
 def choose_engine(
     wanted: Literal["auto", "vllm", "transformers"], device: DeviceName = "auto"
 ) -> Literal["vllm", "transformers"]:
-    """The engine to serve with: vLLM where it is installed and there is a GPU.
+    """The engine to serve with: vLLM where it is installed and there is a GPU, else our own, for a CPU.
 
     Raises:
-        ConfigError: vLLM is demanded, and cannot run here.
+        ConfigError: vLLM or a GPU is demanded, and vLLM cannot run here.
     """
     if wanted == "transformers":
         return wanted
     installed = shutil.which("vllm") is not None
+    if wanted == "auto" and device == "cuda" and not installed:
+        raise ConfigError(
+            "A GPU is demanded, serving on one needs vLLM, and vLLM is not installed here.",
+            hint="pip install 'nls-sdk[vllm]', or serve on the CPU with engine = 'transformers'.",
+        )
     if wanted == "vllm":
         if not installed:
             raise ConfigError(
@@ -130,6 +151,7 @@ def _serve_here(
 
     clock = IdleClock(config.idle_timeout)
     failures: list[NlsError] = []
+    idle = threading.Event()
 
     def watch(url: str, stop: Callable[[], None]) -> None:
         try:
@@ -140,6 +162,7 @@ def _serve_here(
         clock.touch()
         while (left := clock.seconds_left) > 0:
             time.sleep(min(left, 3600.0))
+        idle.set()
         stop()
 
     app = server.create_app(
@@ -148,7 +171,7 @@ def _serve_here(
         model_name=config.model_name,
         max_model_len=config.max_length,
         chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
-        on_request=clock.touch,
+        in_use=clock.request,
     )
     server.serve(
         app,
@@ -157,6 +180,6 @@ def _serve_here(
     )
     if failures:
         raise RunFailed(f"The server did not answer its first request: {failures[0].message}")
-    if clock.seconds_left > 0:
+    if not idle.is_set():
         raise RunFailed("The server ended by itself.")
     return Cancelled(clock.reason)

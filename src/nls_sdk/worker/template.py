@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from ..prompt import CHAT_TEMPLATE_KWARGS
 
@@ -25,12 +24,3 @@ def bake_defaults(template: str, defaults: Mapping[str, bool] = CHAT_TEMPLATE_KW
         if name in template and not template.startswith(head):
             template = head + template
     return template
-
-
-def bake_tokenizer(tokenizer: Any) -> None:
-    """Bake the defaults into every chat template of a tokenizer, in place."""
-    templates = tokenizer.chat_template
-    if isinstance(templates, Mapping):
-        tokenizer.chat_template = {name: bake_defaults(text) for name, text in templates.items()}
-    elif templates is not None:
-        tokenizer.chat_template = bake_defaults(templates)

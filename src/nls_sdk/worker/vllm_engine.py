@@ -28,7 +28,8 @@ _START_TIMEOUT = 900.0
 """Seconds for loading and compiling; a large model on a cold disk takes minutes."""
 _POLL = 1.0
 _LAST_WORDS = 15
-_ACTIVITY = re.compile(r"^vllm:(?:num_requests_running|num_requests_waiting|request_success_total).*$", re.M)
+_RUNNING = re.compile(r"^vllm:num_requests_(?:running|waiting)\b.*\s(\S+)$", re.M)
+_SERVED = re.compile(r"^vllm:request_success_total\b.*$", re.M)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -87,7 +88,7 @@ def _await_health(child: subprocess.Popen[str], url: str, last_words: deque[str]
     while time.monotonic() < deadline:
         _check_alive(child, last_words)
         try:
-            if httpx.get(f"{url}/health", timeout=5.0).status_code == httpx.codes.OK:
+            if httpx.get(f"{url}/health", timeout=5.0, trust_env=False).status_code == httpx.codes.OK:
                 return
         except httpx.HTTPError:
             pass
@@ -98,15 +99,16 @@ def _await_health(child: subprocess.Popen[str], url: str, last_words: deque[str]
 def _await_idle(
     child: subprocess.Popen[str], url: str, clock: IdleClock, last_words: deque[str]
 ) -> Cancelled:
-    before = ""
+    served_before: list[str] = []
     while clock.seconds_left > 0:
         _check_alive(child, last_words)
         try:
-            now = "\n".join(_ACTIVITY.findall(httpx.get(f"{url}/metrics", timeout=5.0).text))
+            now = httpx.get(f"{url}/metrics", timeout=5.0, trust_env=False).text
         except httpx.HTTPError:
-            now = before
-        if now != before:
-            before = now
+            now = ""
+        served = _SERVED.findall(now) or served_before
+        if served != served_before or any(float(count) for count in _RUNNING.findall(now)):
+            served_before = served
             clock.touch()
         time.sleep(min(_POLL, max(clock.seconds_left, 0.0)))
     return Cancelled(clock.reason)

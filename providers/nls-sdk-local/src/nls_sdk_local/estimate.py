@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nls_sdk.artifacts import Artifact
 from nls_sdk.errors import ArtifactError
+from nls_sdk.events import Succeeded
 from nls_sdk.providers import Estimate, RunRecord
 from nls_sdk.rundir import locate
 from nls_sdk.tasks import Base, Serve, Task, Train
@@ -24,14 +25,22 @@ def estimate(home: Path, task: Task, runs: Sequence[RunRecord]) -> Estimate:
     if not like:
         return Estimate(None, 0.0, f"no {task.kind} of this base model has finished on this machine yet")
     model = like[-1]
+    if isinstance(task, Train):
+        return _by_examples(model, _examples(home, task))
     seconds = model.updated - model.created
-    basis = f"{model.run_id} on this machine: {seconds:.0f} s"
-    if isinstance(task, Train) and isinstance(model.task, Train):
-        seen, asked = _examples(home, model.task), _examples(home, task)
-        if not seen or not asked:
-            return Estimate(None, 0.0, f"the data of {model.run_id} or of this task is gone")
-        seconds, basis = seconds * asked / seen, f"{basis} for {seen:.0f} examples; this has {asked:.0f}"
-    return Estimate(seconds, 0.0, basis)
+    return Estimate(seconds, 0.0, f"{model.run_id} on this machine: {seconds:.0f} s")
+
+
+def _by_examples(model: RunRecord, asked: float) -> Estimate:
+    """Judge by what a training measured over all its attempts: a record's times are those of the last one."""
+    metrics = model.end.metrics if isinstance(model.end, Succeeded) else {}
+    seconds, seen = metrics.get("seconds", 0.0), metrics.get("examples", 0.0)
+    if not seconds or not seen:
+        return Estimate(None, 0.0, f"{model.run_id} does not say how long it trained, and on how much")
+    if not asked:
+        return Estimate(None, 0.0, "the data of this task is gone")
+    basis = f"{model.run_id} on this machine: {seconds:.0f} s for {seen:.0f} examples; this has {asked:.0f}"
+    return Estimate(seconds * asked / seen, 0.0, basis)
 
 
 def _base(task: Task) -> str:

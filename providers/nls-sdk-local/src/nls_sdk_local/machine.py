@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import psutil
+from attrs import frozen
 
 from nls_sdk.providers import Check
 
@@ -21,16 +22,43 @@ _LITTLE_MEMORY = 4 * _GB
 _TOLD = ("torch", "transformers", "trl", "peft")
 
 
-def gpus() -> list[str]:
-    """The NVIDIA GPUs that a worker would see, as `NAME, MEMORY MiB`."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not shutil.which("nvidia-smi"):
+@frozen
+class Gpu:
+    """An NVIDIA GPU.
+
+    Attributes:
+        uuid: What CUDA knows it by, whatever order it counts in.
+        description: `NAME, MEMORY MiB`.
+    """
+
+    uuid: str
+    description: str
+
+
+def gpus() -> list[Gpu]:
+    """The NVIDIA GPUs that CUDA_VISIBLE_DEVICES lets a worker see, in its order."""
+    found = _installed_gpus()
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted is None:
+        return found
+    seen = []
+    for name in filter(None, (name.strip() for name in wanted.split(","))):
+        seen += [gpu for i, gpu in enumerate(found) if name == str(i) or gpu.uuid.startswith(name)]
+        if name.startswith("MIG-"):
+            seen.append(Gpu(name, "a part of a GPU"))
+    return seen
+
+
+def _installed_gpus() -> list[Gpu]:
+    if not shutil.which("nvidia-smi"):
         return []
-    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    query = ["nvidia-smi", "--query-gpu=uuid,name,memory.total", "--format=csv,noheader"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+    rows = [line.partition(",") for line in answer.stdout.splitlines() if line.strip()]
+    return [Gpu(uuid.strip(), description.strip()) for uuid, _, description in rows]
 
 
 def checks(home: Path, worker: Sequence[str] | None) -> Iterator[Check]:
@@ -40,13 +68,13 @@ def checks(home: Path, worker: Sequence[str] | None) -> Iterator[Check]:
     yield _guard("memory", _memory)
     seen = gpus()
     yield (
-        Check("gpu", "ok", "; ".join(seen))
+        Check("gpu", "ok", "; ".join(gpu.description for gpu in seen))
         if seen
         else Check(
             "gpu",
             "warning",
             "none seen: jobs run on the CPU",
-            "Take a tiny base model, or a provider with a GPU.",
+            "Take a small base model (`--recipe demo` comes with one), or a provider with a GPU.",
         )
     )
     if worker is None:

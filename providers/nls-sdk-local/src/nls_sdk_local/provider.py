@@ -71,9 +71,7 @@ class LocalProvider:
             )
         self.home = Path(home or _default_home()).expanduser().resolve()
         self._worker = shlex.split(worker) if isinstance(worker, str) else worker and list(worker)
-        self._gpu = gpu
-        if gpu:
-            _demand(gpu)
+        self._gpu = "" if gpu is False else _demand(gpu) if gpu else None
 
     def check(self) -> Sequence[Check]:
         """Whether jobs can run here: home folder, disk, memory, GPU, the worker's packages, the server."""
@@ -248,8 +246,10 @@ class LocalProvider:
     def _spawn(self, run: LocalRun, lock: int) -> None:
         worker = self._worker or [sys.executable, "-m", "nls_sdk.worker"]
         environment = {**os.environ, MARK: str(run.path)}
-        if self._gpu is False:
-            environment["CUDA_VISIBLE_DEVICES"] = ""
+        if self._gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self._gpu
+        if self._gpu:
+            worker = [*worker, "--device", "cuda"]
         with (run.path / "supervisor.log").open("ab") as complaints:
             process = subprocess.Popen(
                 [sys.executable, "-m", "nls_sdk_local.supervisor", str(self.home), run.run_id, *worker],
@@ -269,7 +269,8 @@ def _default_home() -> str:
     return os.environ.get("NLS_HOME") or user_data_dir("nls_sdk")
 
 
-def _demand(gpu: str | bool) -> None:
+def _demand(gpu: str | bool) -> str:
+    """The UUID of the first GPU that fits the demand."""
     from .machine import gpus
 
     seen = gpus()
@@ -278,5 +279,10 @@ def _demand(gpu: str | bool) -> None:
             f"gpu={gpu!r} is demanded, but this machine shows no NVIDIA GPU.",
             hint="Leave gpu out to run on the CPU, or take another provider, such as --provider modal.",
         )
-    if isinstance(gpu, str) and not any(gpu.lower() in name.lower() for name in seen):
-        raise ConfigError(f"gpu={gpu!r} is demanded, but this machine has {'; '.join(seen)}.")
+    for one in seen:
+        if gpu is True or str(gpu).lower() in one.description.lower():
+            return one.uuid
+    has = "; ".join(one.description for one in seen)
+    raise ConfigError(
+        f"gpu={gpu!r} is demanded, but this machine has {has}.", hint="Demand one of these, or leave gpu out."
+    )

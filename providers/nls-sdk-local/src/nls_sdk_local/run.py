@@ -6,7 +6,7 @@ Beside the files of `nls_sdk.rundir`, a run's folder holds
     owners.json      the processes that a server lives for; absent when it outlives them all
     cancel           the reason for which the run was asked to stop
     api-key          what the server asks for, while it lives; readable by its user alone
-    events-1.jsonl   what an earlier attempt told
+    events-1.jsonl   what an earlier attempt told; the numbers go on in the next
 
 Whoever changes a run that no supervisor runs holds the home folder's lock, and the run's own.
 """
@@ -202,10 +202,23 @@ class LocalRun:
         reason = self.asked_to_stop()
         told = self.folder.read_done() or (Cancelled(reason) if reason else _DIED)
         try:
-            with contextlib.closing(EventWriter(self.folder.events_file)) as writer:
+            with contextlib.closing(self.open_log()) as writer:
                 return writer.append(told)
         except OSError:
-            return evolve(told, seq=len(self.events()) + 1, time=time.time())
+            last = next(newest_first(self.folder.events_file), None)
+            return evolve(told, seq=1 + (last.seq if last else self._last_seq()), time=time.time())
+
+    def open_log(self) -> EventWriter:
+        """The writer of its events, numbered on over all attempts; the caller holds the run's lock."""
+        return EventWriter(self.folder.events_file, after=self._last_seq())
+
+    def _last_seq(self) -> int:
+        """The last number of the earlier attempts; 0 when this is the first."""
+        lasts = [next(newest_first(file), None) for file in self._earlier_logs()]
+        return max((last.seq for last in lasts if last), default=0)
+
+    def _earlier_logs(self) -> list[Path]:
+        return list(self.path.glob("events-*.jsonl"))
 
     # Starting it
 
@@ -215,7 +228,7 @@ class LocalRun:
         What another task left is removed, but for its events, which are kept as `events-N.jsonl`.
         """
         if self.folder.events_file.exists():
-            number = 1 + len(list(self.path.glob("events-*.jsonl")))
+            number = 1 + len(self._earlier_logs())
             self.folder.events_file.rename(self.path / f"events-{number}.jsonl")
         for file in (self._cancel_file, self._owners_file, self.folder.done_file):
             file.unlink(missing_ok=True)

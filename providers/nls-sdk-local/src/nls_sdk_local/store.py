@@ -18,7 +18,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def push(home: Path, path: Path) -> Artifact:
-    """Store a file or folder; links are stored as what they point to.
+    """Store a file or folder; links are stored as what they point to. What is there and damaged is replaced.
 
     Raises:
         ArtifactError: It is not there, changed meanwhile, or does not fit the disk.
@@ -28,6 +28,8 @@ def push(home: Path, path: Path) -> Artifact:
     digest, size = fingerprint(path)
     artifact = Artifact(path=f"artifacts/{digest}", digest=digest, size=size)
     target = home / artifact.path
+    if target.exists() and fingerprint(target) != (digest, size):
+        _discard(target)
     if not target.exists():
         _copy(path, target, artifact)
     return artifact
@@ -62,12 +64,34 @@ def _copy(source: Path, target: Path, artifact: Artifact) -> None:
                 f"{source}: its bytes are not those of {artifact.digest[:12]}…: it changed, or is damaged.",
                 hint="Push it again, or run the step that made it again.",
             )
+        _sync(part)
         try:
             part.rename(target)
         except OSError:
             # Another process stored the same content meanwhile.
             if not target.exists():
                 raise
+        _sync_one(target.parent)
+
+
+def _discard(target: Path) -> None:
+    """Remove a file or folder that others may look for, all at once."""
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=target.parent) as temporary:
+        target.rename(Path(temporary) / "content")
+
+
+def _sync(path: Path) -> None:
+    """Force a file, or a folder with all it holds, to the disk: a name must never outlast its bytes."""
+    for each in (*path.rglob("*"), path):
+        _sync_one(each)
+
+
+def _sync_one(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 @contextlib.contextmanager
