@@ -14,6 +14,7 @@ from stub_server import Hang, Reply, StubServer, completion, status
 from nls_sdk import Dataset, Endpoint
 from nls_sdk.errors import ConfigError, EndpointError, EndpointUnavailable, EvaluationError
 from nls_sdk.evaluation import WARMUP_QUESTION, EvaluationInterrupted, Evaluator
+from nls_sdk.metrics import Verdict
 from nls_sdk.results import Row, Share
 from nls_sdk.retry import ATTEMPTS
 
@@ -222,7 +223,7 @@ def test_model_and_baseline_are_treated_alike() -> None:
     evaluator = Evaluator(DATA)
     report = evaluator.compare(model, baseline, sample=6)
     assert model.asked == baseline.asked
-    assert report.verdicts["fine_tuned_better"] == 6
+    assert report.verdicts[Verdict.FINE_TUNED_BETTER] == 6
     assert report.baseline is not None
     again = evaluator.compare(model, report.baseline)
     assert (len(again.pairs), again.left_out) == (6, 6)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from .errors import EvaluationError
 from .results import Results, pair_rows, writing
-from .settings import DataPaths
 
-EVALUATIONS = DataPaths().evaluations
+EVALUATIONS = Path("data/datasets/evaluations")
 """The folder, unless another is named."""
 
 _EVALUATION = re.compile(r"eval-\d{8}-\d{6}\.json")

@@ -26,6 +26,7 @@ import msgspec
 from attrs import field, frozen
 
 from .errors import ConfigError, NlsError
+from .evaluation_files import EVALUATIONS
 from .prompt import SYSTEM_PROMPT
 from .recipe import Recipe
 from .tasks import ServeConfig
@@ -47,7 +48,7 @@ class DataPaths:
 
     train: Path = Path("data/datasets/processed/train.jsonl")
     val: Path = Path("data/datasets/processed/val.jsonl")
-    evaluations: Path = Path("data/datasets/evaluations")
+    evaluations: Path = EVALUATIONS
 
     def under(self, root: Path) -> DataPaths:
         """The same paths, relative ones taken from `root`."""
