@@ -92,7 +92,7 @@ def _join(operands: list[Node], mode: PatternType) -> list[Node]:
     joined: list[Node] = []
     run: list[Pattern] = []
     for operand in operands:
-        if isinstance(operand, Pattern) and not operand.negated:
+        if isinstance(operand, Pattern) and not operand.negated and (mode is PatternType.REGEXP or operand.form is not Form.SLASHED):
             run.append(operand)
             continue
         if run:

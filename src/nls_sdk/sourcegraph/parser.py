@@ -123,7 +123,8 @@ class Parser:
             return "not" if not before or before in "()" or is_space(before) else None
         if before == ")":
             return match[1].lower()
-        return match[1].lower() if before and is_space(before) and text[match.end()] != ")" else None
+        stays_text = not before or not is_space(before) or text[match.end() : match.end() + 1] in ("", ")")
+        return None if stays_text else match[1].lower()
 
     def _at(self, word: str) -> bool:
         position = self._position

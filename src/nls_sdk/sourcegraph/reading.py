@@ -72,7 +72,7 @@ def _override(query: str) -> PatternType | None:
         filters = _read(query, PatternType.LITERAL).filters
     except QuerySyntaxError:
         return None
-    for entry in filters:
+    for entry in reversed(filters):
         if entry.field == "patterntype":
             return _SPELLINGS.get(entry.value.lower())
     return None

@@ -15,7 +15,7 @@ WORD = re.compile(rf"[^{SPACE}]*+")
 ESCAPED_WORD = re.compile(rf"(?:[^{SPACE}\\]|\\.|\\\Z)*+", re.DOTALL)
 STUMP = re.compile(rf"(?:[^{SPACE}()\\]|\\.|\\\Z)*+", re.DOTALL)
 FIELD_START = re.compile(r"-?([A-Za-z]+):")
-OPERATOR_WORD = re.compile(rf"(?i:(and|or)(?=[{SPACE}()])|(not)(?=[{SPACE}]))")
+OPERATOR_WORD = re.compile(rf"(?i:(and|or)(?=[{SPACE}()]|\Z)|(not)(?=[{SPACE}]))")
 _INNER_WORD = re.compile(rf"(?i:and|or|not)(?=[{SPACE}(])")
 
 _INTERESTING = re.compile(rf"[{SPACE}()\\:]")

@@ -1,0 +1,41 @@
+"""Regular expressions by RE2, the engine whose syntax the server's has."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+_SURE = re.compile(r"(?:[^\\\[\](){}*+?|]|\\[.\-/dwsbDWSB])*+\Z")
+
+
+def regexp_error(source: str) -> str | None:
+    """Why a regular expression is none, in RE2's words; None when it is one."""
+    return None if _SURE.match(source) else _compiled_error(source)
+
+
+@lru_cache(maxsize=65536)
+def _compiled_error(source: str) -> str | None:
+    try:
+        _re2().compile(source, _options())
+    except _re2().error as error:
+        reason = error.args[0] if error.args else ""
+        return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+    except UnicodeEncodeError:
+        return "not a Unicode text"
+    return None
+
+
+@lru_cache(maxsize=1)
+def _re2() -> Any:
+    import re2
+
+    return re2
+
+
+@lru_cache(maxsize=1)
+def _options() -> Any:
+    options = _re2().Options()
+    options.log_errors = False
+    options.max_mem = 256 << 20
+    return options

@@ -1,0 +1,136 @@
+"""`validate`: every rule by which the server refuses a query, on each basic query that it expands to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .arguments import argument_fault
+from .basic import BasicQuery, basic_queries
+from .fields import FIELDS, Value
+from .findings import Finding, QuerySyntaxError
+from .predicates import PREDICATES
+from .reading import Query, parse
+from .syntax import Filter, Form, Node, Pattern, PatternType, leaves
+from .values import RULES, regexp_fault
+
+
+def validate(query: str | Query, pattern_type: str = "keyword") -> list[Finding]:
+    """Finds why the server would refuse a query.
+
+    Args:
+        query: Its text, or what `parse` made of it.
+        pattern_type: How terms are read when the text does not say so itself.
+
+    Returns:
+        The findings, that of the server first; none when the query is valid.
+    """
+    try:
+        read = query if isinstance(query, Query) else parse(query, pattern_type)
+        branches = basic_queries(read)
+    except QuerySyntaxError as error:
+        return [error.finding]
+    found = [finding for branch in branches for finding in _check(branch, read.pattern_type)]
+    return list(dict.fromkeys(found)) if len(found) > 1 else found
+
+
+def _check(basic: BasicQuery, mode: PatternType) -> Iterator[Finding]:
+    filters = basic.filters
+    seen: set[str] = set()
+    for entry in filters:
+        yield from _check_filter(entry, seen)
+    terms = [leaf for leaf in leaves(basic.pattern) if isinstance(leaf, Pattern)]
+    for term in terms:
+        yield from _check_term(term, mode)
+    if filters:
+        yield from _check_together(filters, structural=mode is PatternType.STRUCTURAL and bool(terms))
+
+
+def _check_filter(entry: Filter, seen: set[str]) -> Iterator[Finding]:
+    field = FIELDS[entry.field]
+    rule = PREDICATES.get((entry.field, entry.predicate.name)) if entry.predicate else None
+    if rule is not None and entry.predicate is not None:
+        fault = argument_fault(rule, entry.predicate.argument)
+    else:
+        check = RULES.get(field.value)
+        fault = check(entry.value) if check else None
+    if fault is not None:
+        yield _at(entry, *fault)
+    if not field.repeatable:
+        if entry.field in seen:
+            yield _at(entry, "not_repeatable", f"{entry.field}: may stand only once.", "Keep one of them.")
+        seen.add(entry.field)
+    if entry.negated and not (field.negatable and (rule is None or rule.negatable)):
+        what = f"{entry.field}:{rule.name}()" if rule else f"{entry.field}:"
+        yield _at(entry, "not_negatable", f"{what} cannot be negated.", "Leave out the - or NOT.")
+
+
+def _check_term(term: Pattern, mode: PatternType) -> Iterator[Finding]:
+    if mode is PatternType.STRUCTURAL:
+        if term.negated:
+            yield _at(term, "structural_negated", "A structural search cannot be negated.", "Leave out NOT.")
+    elif term.form is Form.SLASHED and (fault := regexp_fault(term.text, "The search term")):
+        yield _at(term, *fault)
+
+
+def _check_together(filters: tuple[Filter, ...], *, structural: bool) -> Iterator[Finding]:
+    by_field: dict[str, list[Filter]] = {}
+    for entry in filters:
+        by_field.setdefault(entry.field, []).append(entry)
+    repositories = by_field.get("repo", [])
+    types = by_field.get("type", [])
+    yield from _check_revisions(by_field.get("rev", []), repositories)
+    if (by_field.get("repohasfile")) and any(entry.value == "symbol" for entry in types):
+        yield _at(
+            by_field["repohasfile"][0],
+            "repohasfile_with_symbols",
+            "repohasfile: does not work with type:symbol.",
+            "Write repo:has.path(RE) instead.",
+        )
+    if not any(entry.value in ("commit", "diff") for entry in types):
+        for entry in filters:
+            if FIELDS[entry.field].commits:
+                yield _at(
+                    entry,
+                    "commit_filter_without_type",
+                    f"{entry.field}: works only in a search of commits or diffs.",
+                    "Add type:commit or type:diff.",
+                )
+    if structural and types:
+        yield _at(
+            types[0],
+            "structural_with_type",
+            "A structural search finds only files.",
+            "Leave out type:.",
+        )
+    if any(entry.value.lower() == "only" for entry in by_field.get("index", [])):
+        for entry in repositories:
+            if not entry.negated and "@*" in entry.value or ":*" in entry.value.partition("@")[2]:
+                yield _at(
+                    entry,
+                    "ref_glob_index_only",
+                    "Patterns of branches do not work with index:only.",
+                    "Leave out index:only, or name the branches.",
+                )
+
+
+def _check_revisions(revisions: list[Filter], repositories: list[Filter]) -> Iterator[Finding]:
+    for revision in revisions:
+        for entry in repositories:
+            if not entry.negated and entry.predicate is None and "@" in entry.value:
+                yield _at(
+                    entry,
+                    "rev_and_at",
+                    "The revision is given twice, by @ and by rev:.",
+                    "Keep one of them.",
+                )
+        if not any(entry.value for entry in repositories):
+            yield _at(
+                revision,
+                "rev_without_repo",
+                "rev: needs a repository.",
+                "Add repo:NAME, or write repo:NAME@REVISION.",
+            )
+
+
+def _at(leaf: Filter | Pattern, kind: str, message: str, fix: str) -> Finding:
+    return Finding(kind, leaf.start, leaf.end, message, fix)
