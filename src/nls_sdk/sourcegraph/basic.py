@@ -15,6 +15,8 @@ from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, fo
 MOST = 2000
 """How many basic queries one query may expand to before it is refused."""
 
+_PLAIN_TYPES = (PatternType.KEYWORD, PatternType.STANDARD, PatternType.LITERAL)
+
 
 @frozen
 class BasicQuery:
@@ -40,8 +42,31 @@ def basic_queries(query: Query) -> list[BasicQuery]:
     """
     if query.tree is None:
         return [BasicQuery((), None)]
+    if flat := _flat(query.tree, query.pattern_type):
+        return [flat]
     nodes = juxtapose(terms(query.tree, query.pattern_type), query.pattern_type)
     return [_basic(conjunction) for conjunction in _expand(nodes)]
+
+
+def _flat(tree: Node, mode: PatternType) -> BasicQuery | None:
+    """The one basic query of a plain list of filters and terms, as most queries are; None for any other."""
+    operands = tree.operands if isinstance(tree, Operator) and tree.kind is Kind.AND else (tree,)
+    filters: list[Filter] = []
+    words: tuple[Node, ...] = ()
+    for operand in operands:
+        if isinstance(operand, Filter):
+            if operand.field == "content":
+                return None
+            filters.append(operand)
+        elif words or (isinstance(operand, Operator) and operand.kind is not Kind.CONCAT):
+            return None
+        else:
+            words = operand.operands if isinstance(operand, Operator) else (operand,)
+    if any(isinstance(word, Operator) for word in words):
+        return None
+    read = list(words) if mode in _PLAIN_TYPES else [terms(word, mode) for word in words]
+    joined = read if mode is PatternType.KEYWORD or len(read) < 2 else _join(read, mode)
+    return BasicQuery(tuple(filters), fold(Kind.AND, joined))
 
 
 def terms(node: Node, mode: PatternType) -> Node:

@@ -102,3 +102,6 @@ FIELDS: dict[str, Field] = {entry.name: entry for entry in _TABLE}
 
 NAMES: dict[str, str] = {alias: entry.name for entry in _TABLE for alias in (entry.name, *entry.aliases)}
 """Every name and alias, in lower case, with the canonical name it stands for."""
+
+COMMIT_FIELDS = frozenset(entry.name for entry in _TABLE if entry.commits)
+"""The fields that need ``type:commit`` or ``type:diff``."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz_+-#"
+_LONGEST_ALIAS = 40
 
 
 @cache
@@ -46,12 +49,26 @@ def language(alias: str) -> str | None:
 
 
 def suggestion(alias: str) -> str | None:
-    """A language that somebody who wrote ``alias`` may have meant: by its extension, or by a near spelling."""
-    key = _key(alias).strip('".')
+    """A language that somebody who wrote ``alias`` may have meant: by its extension, or by one slip of the pen."""
+    key = _key(alias).strip("\".'")
     if name := _by_extension().get(key):
         return name
-    close = get_close_matches(key, _table(), n=1, cutoff=0.7)
-    return _table()[close[0]] if close else None
+    table = _table()
+    return next((table[near] for near in _one_slip_away(key) if near in table), None)
+
+
+def _one_slip_away(word: str) -> Iterator[str]:
+    if len(word) > _LONGEST_ALIAS + 1:
+        return
+    for i in range(len(word) + 1):
+        head, tail = word[:i], word[i:]
+        for letter in _LETTERS:
+            yield head + letter + tail
+        if tail:
+            yield head + tail[1:]
+            yield from (head + letter + tail[1:] for letter in _LETTERS)
+        if len(tail) > 1:
+            yield head + tail[1] + tail[0] + tail[2:]
 
 
 def spellings() -> dict[str, tuple[str, ...]]:

@@ -16,6 +16,9 @@ DEEPEST = 100
 _BARE = re.compile(
     rf"(?:[^{SPACE}()\\]|\\[^{SPACE}]|\((?:[^{SPACE}()\\:]|\\[^{SPACE}])*+\))++(?=[{SPACE})]|\Z)"
 )
+_PLAIN = re.compile(
+    rf"[{SPACE}]*+((?![\"'/(])(?:[^{SPACE}()\\]++|\\[^{SPACE}])++)(?=[{SPACE}]|\Z)"
+)
 _ARGUMENT = re.compile(r"[()\\]")
 
 
@@ -89,6 +92,8 @@ class Parser:
         filters: list[Node] = []
         terms: list[Node] = []
         while True:
+            while (plain := _PLAIN.match(text, self._position)) and (leaf := self._plain(plain)):
+                (filters if isinstance(leaf, Filter) else terms).append(leaf)
             self._position = position = SPACES.match(text, self._position).end()  # type: ignore[union-attr]
             if position >= len(text):
                 break
@@ -111,6 +116,27 @@ class Parser:
             (filters if _only_filters(node) else terms).append(node)
         joined = fold(Kind.CONCAT, terms)
         return fold(Kind.AND, filters if joined is None else [*filters, joined])
+
+    def _plain(self, match: re.Match[str]) -> Leaf | None:
+        """The leaf of a word without parentheses, quotes or spaces; None for one that may be an operator."""
+        word, start, end = match[1], match.start(1), match.end()
+        colon = word.find(":")
+        if colon > 0:
+            name = word[:colon]
+            negated = name[0] == "-"
+            if negated:
+                name = name[1:]
+            field = NAMES.get(name) or NAMES.get(name.lower())
+            if field is not None:
+                value = word[colon + 1 :]
+                if not value or value[0] in "\"'":
+                    return None
+                self._position = end
+                return Filter(field, value, negated, Form.BARE, None, name, start, end)
+        elif len(word) <= 3 and word.lower() in ("and", "or", "not"):
+            return None
+        self._position = end
+        return Pattern(word, False, Form.BARE, start, end)
 
     def _operator_word(self, position: int) -> str | None:
         """AND, OR or NOT in lower case, when one stands here and is not text."""

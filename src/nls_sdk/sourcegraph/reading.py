@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from .findings import Finding, QuerySyntaxError
 from .parser import parse_tree
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, fold, leaves, span
+from .syntax import Filter, Kind, Node, Operator, PatternType, fold, leaves, span
 
 _SPELLINGS = {
     "keyword": PatternType.KEYWORD,
@@ -20,7 +18,6 @@ _SPELLINGS = {
     "structural": PatternType.STRUCTURAL,
     "codycontext": PatternType.KEYWORD,
 }
-_MAY_OVERRIDE = re.compile("patterntype:", re.IGNORECASE)
 
 
 @frozen
@@ -61,7 +58,7 @@ def parse(query: str, pattern_type: str = "keyword") -> Query:
         mode = _SPELLINGS[pattern_type]
     except KeyError:
         raise ValueError(f"no pattern type {pattern_type!r}; there are {', '.join(_SPELLINGS)}") from None
-    if _MAY_OVERRIDE.search(query):
+    if "patterntype:" in query.lower():
         mode = _override(query) or mode
     return _read(query, mode)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import TypeAlias
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 
 class PatternType(str, Enum):
@@ -35,6 +35,10 @@ class Kind(Enum):
     CONCAT = "concat"
 
 
+# A tree is never changed once it is made; attrs' own guard against that would cost half the parser's time.
+_node = define(unsafe_hash=True)
+
+
 @frozen
 class Predicate:
     """A function in a filter's value, such as ``has.path(README)``.
@@ -48,7 +52,7 @@ class Predicate:
     argument: str
 
 
-@frozen
+@_node
 class Filter:
     """A filter such as ``-file:test``.
 
@@ -73,7 +77,7 @@ class Filter:
     end: int
 
 
-@frozen
+@_node
 class Pattern:
     """A search term.
 
@@ -92,7 +96,7 @@ class Pattern:
     end: int
 
 
-@frozen
+@_node
 class Operator:
     """Operands joined by AND, by OR, or by standing side by side.
 
@@ -119,6 +123,10 @@ def fold(kind: Kind, nodes: Iterable[Node]) -> Node | None:
         None for no node, the node itself for a single one.
     """
     operands = list(nodes)
+    if len(operands) == 1:
+        return operands[0]
+    if operands and not any(isinstance(node, Operator) or is_empty(node) for node in operands):
+        return Operator(kind, tuple(operands))
     while True:
         joined: list[Node] = []
         dissolved = False
@@ -151,12 +159,9 @@ def fold(kind: Kind, nodes: Iterable[Node]) -> Node | None:
 
 def is_empty(node: Node) -> bool:
     """Whether a filter has no value or a term no text."""
-    match node:
-        case Filter():
-            return not node.value
-        case Pattern():
-            return not node.text
-    return False
+    if isinstance(node, Filter):
+        return not node.value
+    return isinstance(node, Pattern) and not node.text
 
 
 def leaves(node: Node | None) -> Iterator[Leaf]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .arguments import argument_fault
 from .basic import BasicQuery, basic_queries
-from .fields import FIELDS, Value
+from .fields import COMMIT_FIELDS, FIELDS, Value
 from .findings import Finding, QuerySyntaxError
 from .predicates import PREDICATES
 from .reading import Query, parse
-from .syntax import Filter, Form, Node, Pattern, PatternType, leaves
-from .values import RULES, regexp_fault
+from .syntax import Filter, Form, Pattern, PatternType, leaves
+from .values import regexp_fault, value_fault
 
 
 def validate(query: str | Query, pattern_type: str = "keyword") -> list[Finding]:
@@ -33,35 +33,44 @@ def validate(query: str | Query, pattern_type: str = "keyword") -> list[Finding]
     return list(dict.fromkeys(found)) if len(found) > 1 else found
 
 
-def _check(basic: BasicQuery, mode: PatternType) -> Iterator[Finding]:
-    filters = basic.filters
+def _check(basic: BasicQuery, mode: PatternType) -> list[Finding]:
+    found: list[Finding] = []
     seen: set[str] = set()
-    for entry in filters:
-        yield from _check_filter(entry, seen)
-    terms = [leaf for leaf in leaves(basic.pattern) if isinstance(leaf, Pattern)]
-    for term in terms:
-        yield from _check_term(term, mode)
-    if filters:
-        yield from _check_together(filters, structural=mode is PatternType.STRUCTURAL and bool(terms))
+    for entry in basic.filters:
+        found += _check_filter(entry, seen)
+    structural = mode is PatternType.STRUCTURAL
+    for term in leaves(basic.pattern):
+        if isinstance(term, Pattern) and (structural or term.form is Form.SLASHED):
+            found += _check_term(term, mode)
+    if basic.filters:
+        found += _check_together(basic.filters, structural=structural and basic.pattern is not None)
+    return found
 
 
-def _check_filter(entry: Filter, seen: set[str]) -> Iterator[Finding]:
+def _check_filter(entry: Filter, seen: set[str]) -> Sequence[Finding]:
     field = FIELDS[entry.field]
     rule = PREDICATES.get((entry.field, entry.predicate.name)) if entry.predicate else None
-    if rule is not None and entry.predicate is not None:
-        fault = argument_fault(rule, entry.predicate.argument)
-    else:
-        check = RULES.get(field.value)
-        fault = check(entry.value) if check else None
-    if fault is not None:
-        yield _at(entry, *fault)
+    if field.repeatable and not entry.negated and rule is None:
+        fault = value_fault(field.value, entry.value)
+        return () if fault is None else (_at(entry, *fault),)
+    found: list[Finding] = []
     if not field.repeatable:
         if entry.field in seen:
-            yield _at(entry, "not_repeatable", f"{entry.field}: may stand only once.", "Keep one of them.")
+            found.append(
+                _at(entry, "not_repeatable", f"{entry.field}: may stand only once.", "Keep one of them.")
+            )
         seen.add(entry.field)
     if entry.negated and not (field.negatable and (rule is None or rule.negatable)):
         what = f"{entry.field}:{rule.name}()" if rule else f"{entry.field}:"
-        yield _at(entry, "not_negatable", f"{what} cannot be negated.", "Leave out the - or NOT.")
+        found.append(_at(entry, "not_negatable", f"{what} cannot be negated.", "Leave out the - or NOT."))
+    if rule is not None and entry.predicate is not None:
+        fault = argument_fault(rule, entry.predicate.argument)
+    else:
+        fault = value_fault(field.value, entry.value)
+    if fault is not None:
+        # The server looks at the value of `case:` before anything else, and at other values last.
+        found.insert(0 if field.value is Value.BOOLEAN else len(found), _at(entry, *fault))
+    return found
 
 
 def _check_term(term: Pattern, mode: PatternType) -> Iterator[Finding]:
@@ -78,17 +87,18 @@ def _check_together(filters: tuple[Filter, ...], *, structural: bool) -> Iterato
         by_field.setdefault(entry.field, []).append(entry)
     repositories = by_field.get("repo", [])
     types = by_field.get("type", [])
-    yield from _check_revisions(by_field.get("rev", []), repositories)
-    if (by_field.get("repohasfile")) and any(entry.value == "symbol" for entry in types):
+    if "rev" in by_field:
+        yield from _check_revisions(by_field["rev"], repositories)
+    if "repohasfile" in by_field and any(entry.value == "symbol" for entry in types):
         yield _at(
             by_field["repohasfile"][0],
             "repohasfile_with_symbols",
             "repohasfile: does not work with type:symbol.",
             "Write repo:has.path(RE) instead.",
         )
-    if not any(entry.value in ("commit", "diff") for entry in types):
+    if not COMMIT_FIELDS.isdisjoint(by_field) and not any(t.value in ("commit", "diff") for t in types):
         for entry in filters:
-            if FIELDS[entry.field].commits:
+            if entry.field in COMMIT_FIELDS:
                 yield _at(
                     entry,
                     "commit_filter_without_type",

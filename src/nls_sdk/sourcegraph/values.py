@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 from .dates import is_date
@@ -116,3 +117,10 @@ RULES: dict[Value, Callable[[str], Fault | None]] = {
     Value.REPOSITORY: lambda value: regexp_fault(value.split("@", 1)[0], "The value"),
 }
 """The rule of each kind of value that the server checks."""
+
+
+@lru_cache(maxsize=65536)
+def value_fault(kind: Value, value: str) -> Fault | None:
+    """What is wrong with a filter's value, or None."""
+    rule = RULES.get(kind)
+    return rule(value) if rule is not None else None
