@@ -8,7 +8,7 @@ from itertools import product
 
 from attrs import evolve, frozen
 
-from .findings import Finding, QuerySyntaxError
+from .findings import Finding, QueryError
 from .reading import Query
 from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, fold, leaves
 
@@ -38,7 +38,7 @@ def basic_queries(query: Query) -> list[BasicQuery]:
         At least one basic query.
 
     Raises:
-        QuerySyntaxError: There would be more than `MOST` of them.
+        QueryError: There would be more than `MOST` of them.
     """
     if query.tree is None:
         return [BasicQuery((), None)]
@@ -160,7 +160,7 @@ def _expand(nodes: Iterable[Node]) -> list[list[Node]]:
         else:
             branches = _expand(node.operands)
         if len(conjunctions) * len(branches) > MOST:
-            raise QuerySyntaxError(
+            raise QueryError(
                 Finding(
                     "too_many_alternatives",
                     0,

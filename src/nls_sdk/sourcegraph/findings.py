@@ -29,8 +29,8 @@ class Finding:
         return f"column {self.start + 1}: {self.message} {self.fix} [{self.kind}]"
 
 
-class QuerySyntaxError(NlsError):
-    """The server cannot read the query at all.
+class QueryError(NlsError):
+    """The server refuses the query.
 
     Attributes:
         finding: The rule that it breaks, and where.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from attrs import frozen
+
 from .fields import NAMES
-from .findings import Finding, QuerySyntaxError
+from .findings import Finding, QueryError
 from .predicates import CALL, PREDICATES
 from .scanner import FIELD_START, OPERATOR_WORD, SPACE, SPACES, STUMP, WORD, ESCAPED_WORD, Balance, is_space, quoted, quoted_value
 from .syntax import Filter, Form, Kind, Leaf, Node, Operator, Pattern, PatternType, Predicate, fold, leaves, negate
@@ -26,10 +28,12 @@ class Parser:
     """One reading of one query.
 
     Attributes:
+        empty: Filters without a value.
         groups: Where each parenthesized expression begins and ends, inner ones first.
     """
 
     def __init__(self, text: str, mode: PatternType, *, literal_parens: bool = False) -> None:
+        self.empty: list[Filter] = []
         self.groups: list[tuple[int, int]] = []
         self._text = text
         self._mode = mode
@@ -50,7 +54,7 @@ class Parser:
             The tree, or None for a query without anything in it.
 
         Raises:
-            QuerySyntaxError: The server cannot read it this way.
+            QueryError: The server cannot read it this way.
         """
         return self._alternatives()
 
@@ -75,7 +79,7 @@ class Parser:
     def _required(self, operand: Node | None) -> Node:
         if operand is None:
             at = min(self._position, max(len(self._text) - 1, 0))
-            raise QuerySyntaxError(
+            raise QueryError(
                 Finding(
                     "missing_operand",
                     at,
@@ -101,7 +105,7 @@ class Parser:
             node: Node | None
             if character == ")" and not self._literal_parens:
                 if self._depth == 0:
-                    raise QuerySyntaxError(_closed_too_often(position))
+                    raise QueryError(_closed_too_often(position))
                 if not filters and not terms:
                     terms.append(Pattern("()", False, Form.BARE, max(text.rfind("(", 0, position), 0), position + 1))
                 break
@@ -167,7 +171,7 @@ class Parser:
         if self._mode is not PatternType.KEYWORD and self._balance.end(position) is not None:
             return None
         if self._depth == DEEPEST:
-            raise QuerySyntaxError(
+            raise QueryError(
                 Finding(
                     "nested_too_deeply",
                     position,
@@ -180,7 +184,7 @@ class Parser:
         self._position = position + 1
         node = self._alternatives()
         if self._position >= len(self._text):
-            raise QuerySyntaxError(
+            raise QueryError(
                 Finding(
                     "parens_unbalanced",
                     position,
@@ -198,7 +202,7 @@ class Parser:
         after = SPACES.match(self._text, position + 3).end()  # type: ignore[union-attr]
         self._position = after
         if self._text.startswith("(", after):
-            raise QuerySyntaxError(
+            raise QueryError(
                 Finding(
                     "not_before_group",
                     position,
@@ -209,7 +213,7 @@ class Parser:
             )
         leaf = self._leaf(after)
         if leaf.negated:
-            raise QuerySyntaxError(
+            raise QueryError(
                 Finding(
                     "double_negation",
                     position,
@@ -241,7 +245,10 @@ class Parser:
             end = self._bare_end(at)
             value = text[at:end]
         self._position = end
-        return Filter(field, value, text[start] == "-", form, predicate, match[1], start, end)
+        entry = Filter(field, value, text[start] == "-", form, predicate, match[1], start, end)
+        if not value:
+            self.empty.append(entry)
+        return entry
 
     def _bare_end(self, at: int) -> int:
         if bare := _BARE.match(self._text, at):
@@ -321,25 +328,42 @@ def _closed_too_often(position: int) -> Finding:
     )
 
 
-def parse_tree(text: str, mode: PatternType) -> tuple[Node | None, bool, bool]:
+@frozen
+class Reading:
+    """What the parser makes of a query.
+
+    Attributes:
+        tree: The syntax tree; None when there is nothing in the query.
+        grouped: Whether parentheses group a part of it.
+        literal_parens: Whether all parentheses were taken as text, because one never closes.
+        empty: Filters without a value.
+    """
+
+    tree: Node | None
+    grouped: bool
+    literal_parens: bool
+    empty: tuple[Filter, ...]
+
+
+def parse_tree(text: str, mode: PatternType) -> Reading:
     """Reads a query, with the server's forgiveness for parentheses that never close.
 
-    Returns:
-        The tree, whether parentheses group a part of it, and whether all were taken literally.
-
     Raises:
-        QuerySyntaxError: The server cannot read it.
+        QueryError: The server cannot read it.
     """
     parser = Parser(text, mode)
     try:
-        return parser.parse(), _groups_a_part(text, parser.groups), False
-    except QuerySyntaxError as error:
-        forgiven = error.finding.kind == "missing_operand" or (
-            error.finding.kind == "parens_unbalanced" and text[error.finding.start] == "("
-        )
-        if not forgiven:
+        tree = parser.parse()
+        return Reading(tree, _groups_a_part(text, parser.groups), False, tuple(parser.empty))
+    except QueryError as error:
+        if error.finding.kind != "missing_operand" and not _never_closes(error.finding, text):
             raise
+        forgiving = Parser(text, mode, literal_parens=True)
         try:
-            return Parser(text, mode, literal_parens=True).parse(), False, True
-        except QuerySyntaxError:
+            return Reading(forgiving.parse(), False, True, tuple(forgiving.empty))
+        except QueryError:
             raise error from None
+
+
+def _never_closes(finding: Finding, text: str) -> bool:
+    return finding.kind == "parens_unbalanced" and text[finding.start] == "("

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from .findings import Finding, QuerySyntaxError
+from .findings import Finding, QueryError
 from .parser import parse_tree
 from .syntax import Filter, Kind, Node, Operator, PatternType, fold, leaves, span
 
@@ -29,6 +29,7 @@ class Query:
         pattern_type: How its terms are read; ``patterntype:`` in the text has the last word.
         tree: Its syntax tree, with filters hoisted out of an OR where the server does so; None when empty.
         filters: Every filter in the text that has a value or stands alone.
+        empty: Filters in the text that have no value; the server drops them beside anything else.
         literal_parens: Whether parentheses that never close were taken as text, and all others with them.
     """
 
@@ -36,6 +37,7 @@ class Query:
     pattern_type: PatternType
     tree: Node | None = field(repr=False)
     filters: tuple[Filter, ...]
+    empty: tuple[Filter, ...]
     literal_parens: bool
 
 
@@ -51,7 +53,7 @@ def parse(query: str, pattern_type: str = "keyword") -> Query:
         The query, with its syntax tree. Its values are unchecked: see `validate`.
 
     Raises:
-        QuerySyntaxError: The server cannot read it.
+        QueryError: The server cannot read it.
         ValueError: There is no such pattern type.
     """
     try:
@@ -67,7 +69,7 @@ def _override(query: str) -> PatternType | None:
     """The pattern type that the text itself asks for, which the server looks up in a literal reading."""
     try:
         filters = _read(query, PatternType.LITERAL).filters
-    except QuerySyntaxError:
+    except QueryError:
         return None
     for entry in reversed(filters):
         if entry.field == "patterntype":
@@ -76,13 +78,14 @@ def _override(query: str) -> PatternType | None:
 
 
 def _read(query: str, mode: PatternType) -> Query:
-    tree, grouped, literal_parens = parse_tree(query, mode)
-    if tree is not None and not grouped:
+    reading = parse_tree(query, mode)
+    tree = reading.tree
+    if tree is not None and not reading.grouped:
         tree = _hoist(tree)
     if mode in (PatternType.STANDARD, PatternType.LITERAL):
         _refuse_groups_beside_terms(tree)
     filters = tuple(leaf for leaf in leaves(tree) if isinstance(leaf, Filter))
-    return Query(query, mode, tree, filters, literal_parens)
+    return Query(query, mode, tree, filters, reading.empty, reading.literal_parens)
 
 
 def _hoist(tree: Node) -> Node:
@@ -121,7 +124,7 @@ def _refuse_groups_beside_terms(tree: Node | None) -> None:
             for operand in node.operands:
                 if isinstance(operand, Operator):
                     start, end = span(operand)
-                    raise QuerySyntaxError(
+                    raise QueryError(
                         Finding(
                             "parens_ambiguous_and_or_in_concat",
                             start,

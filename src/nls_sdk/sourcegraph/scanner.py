@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .fields import NAMES
-from .findings import Finding, QuerySyntaxError
+from .findings import Finding, QueryError
 
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """The server's whitespace, to stand inside the brackets of a regular expression."""
@@ -118,7 +118,7 @@ def quoted_value(text: str, start: int) -> tuple[str, int]:
         What is inside and where it ends.
 
     Raises:
-        QuerySyntaxError: It has another escape, or is not closed.
+        QueryError: It has another escape, or is not closed.
     """
     delimiter = text[start]
     position = start + 1
@@ -131,10 +131,10 @@ def quoted_value(text: str, start: int) -> tuple[str, int]:
             return "".join(parts), at + 1
         escaped = text[at + 1 : at + 2]
         if escaped != delimiter and escaped not in _ESCAPES:
-            raise QuerySyntaxError(_bad_escape(at, escaped))
+            raise QueryError(_bad_escape(at, escaped))
         parts.append(escaped if escaped == delimiter else _ESCAPES[escaped])
         position = at + 2
-    raise QuerySyntaxError(
+    raise QueryError(
         Finding(
             "unterminated_quote_in_filter_value",
             start,

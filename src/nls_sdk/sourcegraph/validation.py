@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from .arguments import argument_fault
 from .basic import BasicQuery, basic_queries
 from .fields import COMMIT_FIELDS, FIELDS, Value
-from .findings import Finding, QuerySyntaxError
+from .findings import Finding, QueryError
 from .predicates import PREDICATES
 from .reading import Query, parse
 from .syntax import Filter, Form, Pattern, PatternType, leaves
@@ -27,7 +27,7 @@ def validate(query: str | Query, pattern_type: str = "keyword") -> list[Finding]
     try:
         read = query if isinstance(query, Query) else parse(query, pattern_type)
         branches = basic_queries(read)
-    except QuerySyntaxError as error:
+    except QueryError as error:
         return [error.finding]
     found = [finding for branch in branches for finding in _check(branch, read.pattern_type)]
     return list(dict.fromkeys(found)) if len(found) > 1 else found
