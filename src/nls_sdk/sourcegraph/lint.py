@@ -37,7 +37,9 @@ _ADVICE = {
 _WORD_FIELD = re.compile(r"-?([A-Za-z]+):(?=[^\s:/]|\Z)")
 _LOOKS_LIKE_PREDICATE = re.compile(r"(?i:has|contains|at)(?:\.[A-Za-z.]*)?\(.*\)\Z", re.DOTALL)
 _NEGATED_TERM = re.compile(r"[-!](?=[A-Za-z_\"'(/])")
-_PROSE = re.compile(r"\s*(?:(?:here(?:'s| is| are)|sure|the query|try)\b[^:]*:|(?:query|answer|output)\s*:)", re.IGNORECASE)
+_PROSE = re.compile(
+    r"\s*(?:(?:here(?:'s| is| are)|sure|the query|try)\b[^:\"]*:\s|(?:query|answer|output):\s)", re.IGNORECASE
+)
 
 
 def lint(query: str | Query, pattern_type: str = "keyword") -> list[Finding]:
@@ -64,8 +66,6 @@ def lint(query: str | Query, pattern_type: str = "keyword") -> list[Finding]:
 def _text(text: str) -> Iterator[Finding]:
     if not text.strip():
         yield Finding("empty_query", 0, len(text), "The query is empty.", "Write a term or a filter.")
-    if (at := text.find("```")) >= 0:
-        yield Finding("markdown", at, at + 3, "A Markdown fence is searched for.", "Leave the fence out.")
     if match := _PROSE.match(text):
         yield Finding("prose", match.start(), match.end(), "Prose is searched for.", "Write only the query.")
 
