@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 from nls_sdk.sourcegraph.basic import BasicQuery, basic_queries
+from nls_sdk.sourcegraph.dates import read_date
 from nls_sdk.sourcegraph.reading import Query
 from nls_sdk.sourcegraph.syntax import Filter, Form, Kind, Node, Operator, Pattern
 
@@ -30,16 +31,16 @@ def _filter(entry: Filter) -> dict[str, Any]:
     return form
 
 
-def tree(query: Query) -> str:
-    """The tree in the recorded form."""
+def tree(query: Query, now: datetime) -> str:
+    """The tree in the recorded form, with relative revision dates counted from ``now``."""
     if query.tree is None:
         return ""
-    branches = [_basic(basic) for basic in basic_queries(query)]
+    branches = [_basic(basic, now) for basic in basic_queries(query)]
     return branches[0] if len(branches) == 1 else f"(or {' '.join(branches)})"
 
 
-def _basic(basic: BasicQuery) -> str:
-    revisions = [entry for entry in basic.filters if entry.field == "rev"]
+def _basic(basic: BasicQuery, now: datetime) -> str:
+    revisions = [_revision(entry, now) for entry in basic.filters if entry.field == "rev"]
     parts = [_leaf(entry, revisions) for entry in basic.filters if entry.field != "rev"]
     pattern = basic.pattern
     if isinstance(pattern, Operator) and pattern.kind is Kind.AND:
@@ -49,15 +50,21 @@ def _basic(basic: BasicQuery) -> str:
     return parts[0] if len(parts) == 1 else f"(and {' '.join(parts)})"
 
 
-def _leaf(entry: Filter, revisions: list[Filter]) -> str:
+def _leaf(entry: Filter, revisions: list[str]) -> str:
     value = "99999999" if (entry.field, entry.value) == ("count", "all") else entry.value
     if entry.field == "repo" and not entry.negated and not entry.predicate:
-        value += "".join("@" + _revision(revision) for revision in revisions)
+        value += "".join("@" + revision for revision in revisions)
     return _quote(f"{'-' * entry.negated}{entry.field}:{value}")
 
 
-def _revision(entry: Filter) -> str:
-    return entry.value
+def _revision(entry: Filter, now: datetime) -> str:
+    if entry.predicate is None:
+        return entry.value
+    when, _, revision = entry.predicate.argument.partition(",")
+    moment = read_date(when.strip(), now)
+    stamp = "" if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    spec = {"RevSpec": revision.strip() or "HEAD", "Timestamp": stamp}
+    return "rat=" + base64.b64encode(json.dumps(spec, separators=(",", ":")).encode()).decode()
 
 
 def _node(node: Node) -> str:

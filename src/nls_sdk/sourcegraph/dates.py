@@ -27,7 +27,7 @@ _DOTTED = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)\Z")
 _SLASHED = re.compile(r"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{4})\Z")
 _GERMAN = re.compile(r"(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})\Z")
 _NAMED = re.compile(
-    rf"(?:(?P<day>\d\d?) (?P<name>{_MONTH_NAME})|(?P<name2>{_MONTH_NAME}) (?P<day2>\d\d?)),? (?P<year>\d{{4}})\Z",
+    rf"(?:(?P<day>\d\d?) +(?P<name>{_MONTH_NAME})|(?P<name2>{_MONTH_NAME}) +(?P<day2>\d\d?)),? +(?P<year>\d{{4}})\Z",
     re.IGNORECASE,
 )
 

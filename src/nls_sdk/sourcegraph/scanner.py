@@ -130,6 +130,8 @@ def quoted_value(text: str, start: int) -> tuple[str, int]:
         if text[at] == delimiter:
             return "".join(parts), at + 1
         escaped = text[at + 1 : at + 2]
+        if not escaped:
+            break
         if escaped != delimiter and escaped not in _ESCAPES:
             raise QueryError(_bad_escape(at, escaped))
         parts.append(escaped if escaped == delimiter else _ESCAPES[escaped])

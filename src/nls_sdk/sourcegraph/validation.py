@@ -60,16 +60,20 @@ def _check_filter(entry: Filter, seen: set[str]) -> Sequence[Finding]:
                 _at(entry, "not_repeatable", f"{entry.field}: may stand only once.", "Keep one of them.")
             )
         seen.add(entry.field)
-    if entry.negated and not (field.negatable and (rule is None or rule.negatable)):
+    negatable = rule.negatable if rule is not None else field.negatable
+    if entry.negated and not negatable:
         what = f"{entry.field}:{rule.name}()" if rule else f"{entry.field}:"
         found.append(_at(entry, "not_negatable", f"{what} cannot be negated.", "Leave out the - or NOT."))
     if rule is not None and entry.predicate is not None:
         fault = argument_fault(rule, entry.predicate.argument)
     else:
-        fault = value_fault(field.value, entry.value)
+        # Only a repository that is searched has revisions; in one left out, @ is an ordinary character.
+        excluded = entry.negated and field.value is Value.REPOSITORY
+        fault = value_fault(Value.REGEXP if excluded else field.value, entry.value)
     if fault is not None:
-        # The server looks at the value of `case:` before anything else, and at other values last.
-        found.insert(0 if field.value is Value.BOOLEAN else len(found), _at(entry, *fault))
+        # The server looks at the values of these two before anything else, and at other values last.
+        first = field.value in (Value.BOOLEAN, Value.COUNT)
+        found.insert(0 if first else len(found), _at(entry, *fault))
     return found
 
 
