@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from .arguments import argument_fault
 from .basic import BasicQuery, basic_queries
@@ -11,7 +11,10 @@ from .findings import Finding, QueryError
 from .predicates import PREDICATES
 from .reading import Query, parse
 from .syntax import Filter, Form, Pattern, PatternType, leaves
-from .values import regexp_fault, value_fault
+from .values import CHECKS, regexp_fault
+
+_SIMPLE = frozenset(name for name, field in FIELDS.items() if field.repeatable)
+_JOINT = COMMIT_FIELDS | {"rev", "repohasfile", "index"}
 
 
 def validate(query: str | Query, pattern_type: str = "keyword") -> list[Finding]:
@@ -37,29 +40,30 @@ def _check(basic: BasicQuery, mode: PatternType) -> list[Finding]:
     found: list[Finding] = []
     seen: set[str] = set()
     for entry in basic.filters:
-        found += _check_filter(entry, seen)
+        name = entry.field
+        if name in _SIMPLE and not entry.negated and entry.predicate is None:
+            check = CHECKS.get(name)
+            if check is not None and (fault := check(entry.value)) is not None:
+                found.append(_at(entry, *fault))
+        else:
+            found += _check_filter(entry, seen)
+        seen.add(name)
     structural = mode is PatternType.STRUCTURAL
     for term in leaves(basic.pattern):
         if isinstance(term, Pattern) and (structural or term.form is Form.SLASHED):
             found += _check_term(term, mode)
-    if basic.filters:
+    if structural or not _JOINT.isdisjoint(seen):
         found += _check_together(basic.filters, structural=structural and basic.pattern is not None)
     return found
 
 
-def _check_filter(entry: Filter, seen: set[str]) -> Sequence[Finding]:
+def _check_filter(entry: Filter, seen: set[str]) -> list[Finding]:
     field = FIELDS[entry.field]
     rule = PREDICATES.get((entry.field, entry.predicate.name)) if entry.predicate else None
-    if field.repeatable and not entry.negated and rule is None:
-        fault = value_fault(field.value, entry.value)
-        return () if fault is None else (_at(entry, *fault),)
     found: list[Finding] = []
-    if not field.repeatable:
-        if entry.field in seen:
-            found.append(
-                _at(entry, "not_repeatable", f"{entry.field}: may stand only once.", "Keep one of them.")
-            )
-        seen.add(entry.field)
+    if not field.repeatable and entry.field in seen:
+        message = f"{entry.field}: may stand only once."
+        found.append(_at(entry, "not_repeatable", message, "Keep one of them."))
     negatable = rule.negatable if rule is not None else field.negatable
     if entry.negated and not negatable:
         what = f"{entry.field}:{rule.name}()" if rule else f"{entry.field}:"
@@ -69,7 +73,8 @@ def _check_filter(entry: Filter, seen: set[str]) -> Sequence[Finding]:
     else:
         # Only a repository that is searched has revisions; in one left out, @ is an ordinary character.
         excluded = entry.negated and field.value is Value.REPOSITORY
-        fault = value_fault(Value.REGEXP if excluded else field.value, entry.value)
+        check = CHECKS.get("file" if excluded else entry.field)
+        fault = check(entry.value) if check is not None else None
     if fault is not None:
         # The server looks at the values of these two before anything else, and at other values last.
         first = field.value in (Value.BOOLEAN, Value.COUNT)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from .dates import is_date
-from .fields import Value
+from .fields import FIELDS, Value
 from .languages import language, suggestion
 from .regexes import regexp_error
 
@@ -119,8 +119,9 @@ RULES: dict[Value, Callable[[str], Fault | None]] = {
 """The rule of each kind of value that the server checks."""
 
 
-@lru_cache(maxsize=65536)
-def value_fault(kind: Value, value: str) -> Fault | None:
-    """What is wrong with a filter's value, or None."""
-    rule = RULES.get(kind)
-    return rule(value) if rule is not None else None
+CHECKS: dict[str, Callable[[str], Fault | None]] = {
+    name: lru_cache(maxsize=16384)(RULES[field.value])
+    for name, field in FIELDS.items()
+    if field.value in RULES
+}
+"""The rule for the values of each filter by the filter's name, remembering its answers."""
