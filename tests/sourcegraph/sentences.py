@@ -1,15 +1,13 @@
 """Random sentences of the decoding grammar."""
 
-from __future__ import annotations
-
 import random
+import re
 from collections.abc import Iterator
 
 from nls_sdk.sourcegraph.grammar import rules
 from nls_sdk.sourcegraph.notation import Choice, Class, Limit, Part, Ref, Repeat, Seq, Text
-import re
 
-_ALPHABET = [chr(c) for c in range(0x20, 0x7F)] + list("éüñ日本語Łß¿")
+ALPHABET = [chr(code) for code in range(0x20, 0x7F)] + list("éüñ日本語Łß¿")
 
 
 def sentences(seed: int, count: int) -> Iterator[str]:
@@ -24,7 +22,7 @@ def sentences(seed: int, count: int) -> Iterator[str]:
                 return part.text
             case Class():
                 if part.source not in classes:
-                    classes[part.source] = [c for c in _ALPHABET if re.fullmatch(part.source, c)]
+                    classes[part.source] = [c for c in ALPHABET if re.fullmatch(part.source, c)]
                 return rng.choice(classes[part.source])
             case Ref():
                 return draw(everything[part.name])
