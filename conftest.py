@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+# A busy machine is no fault of the code: no example has a deadline.
+settings.register_profile("nls", deadline=None)
+settings.load_profile("nls")
 
 
 @pytest.fixture(scope="module")

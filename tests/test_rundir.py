@@ -31,3 +31,4 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(file, {"a": object()})
     assert file.read_text() == '{\n "a": 1\n}'
+    assert list(tmp_path.iterdir()) == [file]

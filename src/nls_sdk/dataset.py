@@ -243,7 +243,7 @@ def parse_row(raw: bytes, line: int | None = None) -> Example:
         DataError: It is not a row; the message says what was expected.
     """
     try:
-        row = json.loads(raw)
+        row = json.loads(raw.rstrip())
     except UnicodeDecodeError as error:
         raise _row_error(f"not UTF-8 at byte {error.start + 1}") from None
     except json.JSONDecodeError as error:

@@ -6,7 +6,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .chat import ask
+from .chat import ask, connect
 from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, prompt
 from .translator import Translation
 
@@ -70,6 +70,7 @@ class Endpoint:
         Raises:
             EndpointUnavailable: The server did not answer; asking again may help.
             EndpointError: It refused the request, or its answer is not one.
+            ConfigError: The URL is not one, or the key cannot be sent.
         """
         return ask(
             self._client,
@@ -87,9 +88,7 @@ class Endpoint:
 
     @cached_property
     def _client(self) -> OpenAI:
-        from openai import OpenAI
-
-        return OpenAI(base_url=self.url, api_key=self._key or "none", timeout=self._timeout, max_retries=0)
+        return connect(self.url, api_key=self._key, timeout=self._timeout)
 
     def __enter__(self) -> Endpoint:
         return self

@@ -10,12 +10,21 @@ The group for baselines is `nls_sdk.baselines`. A plugin that cannot be used hur
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from attrs import frozen
 
-from .errors import NlsError, PluginBroken, PluginCollision, PluginError, PluginIncompatible, PluginNotFound
+from .errors import (
+    ConfigError,
+    NlsError,
+    PluginBroken,
+    PluginCollision,
+    PluginError,
+    PluginIncompatible,
+    PluginNotFound,
+)
 from .providers import API_VERSION, Provider
 from .translator import Translator
 
@@ -54,6 +63,7 @@ def provider(name: str, **options: Any) -> Provider:
 
     Raises:
         PluginError: It is absent, broken, registered twice, or made for another API version.
+        ConfigError: It has no such option, or refuses the value.
     """
     made: Provider = _make("provider", name, options)
     return made
@@ -68,6 +78,7 @@ def baseline(name: str, **options: Any) -> Translator:
 
     Raises:
         PluginError: It is absent, broken, registered twice, or made for another API version.
+        ConfigError: It has no such option, or refuses the value.
     """
     made: Translator = _make("baseline", name, options)
     return made
@@ -135,6 +146,12 @@ def _load(role: Role, point: EntryPoint) -> Any:
 def _make(role: Role, name: str, options: dict[str, Any]) -> Any:
     point = _find(role, name)
     factory = _load(role, point)
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        raise ConfigError(f"The {role} {name!r} cannot take these options: {error}.") from None
+    except ValueError:
+        pass  # some callables written in C show no signature
     try:
         return factory(**options)
     except NlsError:

@@ -73,9 +73,9 @@ class Settings:
     system_prompt: str = SYSTEM_PROMPT
     providers: Mapping[str, Mapping[str, Any]] = field(factory=dict)
     baselines: Mapping[str, Mapping[str, Any]] = field(factory=dict)
-    recipe: Recipe = Recipe()
-    serve: ServeConfig = ServeConfig()
-    data: DataPaths = DataPaths()
+    recipe: Recipe = field(factory=Recipe)
+    serve: ServeConfig = field(factory=ServeConfig)
+    data: DataPaths = field(factory=DataPaths)
     source: Path | None = None
 
     @classmethod
@@ -108,7 +108,7 @@ class Variable:
 
     Attributes:
         name: Its name.
-        purpose: What needs it.
+        purpose: What it is for.
         remedy: How to come by it.
         provider: The provider that reads it; empty when it is not a provider's.
         partner: A variable that must be set when this one is.
@@ -126,7 +126,7 @@ class Variable:
 VARIABLES: tuple[Variable, ...] = (
     Variable(
         "MODAL_TOKEN_ID",
-        "verify env, upload-data, dry-run, train, merge, deploy at Modal",
+        "for verify env, upload-data, dry-run, train, merge and deploy at Modal",
         "`modal token new`, or a token of https://modal.com/settings/tokens in .env",
         provider="modal",
         partner="MODAL_TOKEN_SECRET",
@@ -138,19 +138,19 @@ VARIABLES: tuple[Variable, ...] = (
         provider="modal",
         partner="MODAL_TOKEN_ID",
     ),
-    Variable("OPENAI_API_KEY", "eval baseline", "a key of https://platform.openai.com/api-keys in .env"),
+    Variable("OPENAI_API_KEY", "for eval baseline", "a key of https://platform.openai.com/api-keys in .env"),
     Variable(
         "OPENAI_BASE_URL",
-        "eval baseline at another OpenAI-compatible API",
+        "for eval baseline at another OpenAI-compatible API",
         "the API's base URL, ending in /v1",
         secret=False,
     ),
     Variable(
         "HF_TOKEN",
-        "base models that the model hub guards",
+        "for base models that the model hub guards",
         "a token of https://huggingface.co/settings/tokens in .env",
     ),
-    Variable("NLS_PROVIDER", "the provider, when --provider is absent", "its name", secret=False),
+    Variable("NLS_PROVIDER", "the provider, where --provider is not given", "its name", secret=False),
     Variable("NLS_HOME", "the local provider's home folder", "a path", secret=False),
     Variable("NLS_DEBUG", "1 shows the traceback of an error", "1", secret=False),
 )
@@ -170,7 +170,7 @@ def load_env(start: Path) -> dict[str, str]:
     path = find_upwards(".env", start)
     if path is not None:
         for name, value in _read_env(path).items():
-            if value is not None and name not in os.environ:
+            if value and name not in os.environ:
                 os.environ[name] = value
                 if name in names:
                     sources[name] = str(path)
@@ -181,20 +181,6 @@ def half_set(variable: Variable) -> bool:
     """Whether a variable is set and its partner is not."""
     set_ = bool(os.environ.get(variable.name))
     return bool(variable.partner) and set_ and not os.environ.get(variable.partner)
-
-
-def require(name: str) -> str:
-    """The value of an environment variable.
-
-    Raises:
-        ConfigError: It is not set; the hint tells how to come by it.
-    """
-    value = os.environ.get(name, "")
-    if not value:
-        known = {variable.name: variable for variable in VARIABLES}
-        remedy = known[name].remedy if name in known else "set it in .env"
-        raise ConfigError(f"{name} is not set.", hint=f"How to get it: {remedy}.")
-    return value
 
 
 def require_pairs(provider: str) -> None:

@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from .artifacts import Artifact
 from .dataset import Dataset, Example, Finding, read_jsonl
 from .errors import NlsError
 from .metrics import hallucinations, syntax_valid
-from .plugins import plugins
+from .plugins import installed
 from .plugins import provider as make_provider
 from .providers import Check, Estimate, Provider
 from .recipe import Recipe
 from .retry import retry
 from .settings import VARIABLES, DataPaths, Settings, Variable, half_set
-from .tasks import Train
+from .training import TrainingJob
 
 CHARACTERS_PER_TOKEN = 3.5
 """For estimates without a tokenizer: English and queries lie between 3 and 4.5 with common vocabularies."""
@@ -40,7 +39,7 @@ def verify_env(
         sources: Where each variable that is set came from; see `nls_sdk.settings.load_env`.
     """
     found = [_variable(variable, provider, sources or {}) for variable in VARIABLES]
-    for plugin in plugins():
+    for plugin in installed():
         # A broken plugin hurts nobody who does not use it.
         in_use = plugin.role == "provider" and plugin.name == provider
         status: _Status = "ok" if not plugin.problem else "failed" if in_use else "warning"
@@ -64,6 +63,8 @@ def verify_data(
     limit: int = _LISTED,
 ) -> list[Check]:
     """Look at every line of the training and validation data.
+
+    Where nothing is wrong with it, the training is estimated; for that it is stored at the provider.
 
     Args:
         paths: The files.
@@ -93,8 +94,8 @@ def verify_data(
     train, val = sets.get(paths.train), sets.get(paths.val)
     if train and val:
         found += _listed(paths.val, "leaks", _leaks(train, val, paths.train), limit)
-    if train and provider is not None:
-        found += guarded("estimate", lambda: [_estimate(provider, train, paths.train, recipe)])
+    if train and provider is not None and not failed(found):
+        found += guarded("estimate", lambda: [_estimate(provider, Dataset(tuple(train)), recipe)])
     return found
 
 
@@ -129,7 +130,9 @@ def verify_volumes(provider: Provider) -> list[Check]:
             artifact = retry(lambda: provider.push(sent))
             retry(lambda: provider.pull(artifact, came))
             if came.read_bytes() != sent.read_bytes():
-                return [Check("volumes", "failed", f"{provider.name} gave back other bytes than it was given")]
+                return [
+                    Check("volumes", "failed", f"{provider.name} gave back other bytes than it was given")
+                ]
         return [Check("volumes", "ok", f"{provider.name} stored a file and gave it back")]
 
     return guarded("volumes", look)
@@ -159,7 +162,7 @@ def _variable(variable: Variable, provider: str, sources: Mapping[str, str]) -> 
     if value := os.environ.get(name):
         source = sources.get(name, "environment")
         return Check(name, "ok", f"from {source}" if variable.secret else f"{value} (from {source})")
-    return Check(name, "ok", f"not set; for {variable.purpose}")
+    return Check(name, "ok", f"not set ({variable.purpose})")
 
 
 def _listed(
@@ -182,7 +185,9 @@ def _tokens(example: Example) -> int:
 def _too_long(data: Dataset, limit: int) -> list[Finding]:
     sizes = [(example, _tokens(example)) for example in data]
     return [
-        Finding(example.line, f"about {size} tokens (from its characters); the recipe's max_length is {limit}")
+        Finding(
+            example.line, f"about {size} tokens (from its characters); the recipe's max_length is {limit}"
+        )
         for example, size in sizes
         if size > limit
     ]
@@ -233,25 +238,25 @@ def _summary(data: Dataset, max_length: int) -> str:
     sizes = [_tokens(example) for example in data]
     valid = sum(syntax_valid(example.query) for example in data) / len(data)
     return (
-        f"{len(data):,} examples, about {sum(sizes):,} tokens (at {CHARACTERS_PER_TOKEN} characters a token), "
+        f"{len(data):,} examples, about {sum(sizes):,} tokens at {CHARACTERS_PER_TOKEN} characters a token, "
         f"the longest {max(sizes)} of {max_length}; {valid:.1%} of the answers are valid queries"
     )
 
 
-def _estimate(provider: Provider, train: list[Example], path: Path, recipe: Recipe) -> Check:
-    data = Dataset(tuple(train), path)
-    size = path.stat().st_size
-    task = Train(
-        name="estimate",
-        base=recipe.base_model,
-        data=Artifact(path="", digest=data.fingerprint, size=size),
-        recipe=recipe,
-    )
-    return Check(f"training at {provider.name}", "ok", describe_estimate(provider.estimate(task)))
+def _estimate(provider: Provider, data: Dataset, recipe: Recipe) -> Check:
+    name = f"training at {provider.name}"
+    try:
+        estimate = TrainingJob(data, provider, recipe, "estimate").estimate()
+    except NlsError as error:
+        # The data is not to blame for a provider that cannot be reached.
+        return Check(name, "warning", f"no estimate: {error.message}", error.hint)
+    return Check(name, "ok", describe_estimate(estimate))
 
 
 def describe_estimate(estimate: Estimate) -> str:
     """An estimate as one line of text."""
-    minutes = "time unknown" if estimate.seconds is None else f"about {max(estimate.seconds / 60, 0.1):.1f} min"
+    minutes = (
+        "time unknown" if estimate.seconds is None else f"about {max(estimate.seconds / 60, 0.1):.1f} min"
+    )
     price = "price unknown" if estimate.dollars is None else f"${estimate.dollars:.2f}"
     return f"{minutes}, {price} ({estimate.basis})"

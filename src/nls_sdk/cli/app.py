@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import shlex
 from collections.abc import Callable, Iterable
@@ -49,6 +50,18 @@ class App:
         self.made = made
         self._flag, self._options, self._config = provider, list(options), config
         self.variables = load_env(Path.cwd())
+        # stamina logs every retry; without a handler Python prints that in the midst of the progress.
+        logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+    def at(self, provider: str) -> App:
+        """The same call, at this provider unless the arguments name one."""
+        return App(
+            provider=self._flag or provider,
+            options=self._options,
+            config=self._config,
+            as_json=self.as_json,
+            made=self.made,
+        )
 
     @cached_property
     def settings(self) -> Settings:
@@ -83,9 +96,11 @@ class App:
         return override(Recipe.from_toml(file) if file else self.settings.recipe, assignments)
 
     def command(self, *words: str) -> str:
-        """How the user says the next command, with the provider where it was said for this one."""
-        flag = ["--provider", self._flag] if self._flag else []
-        return shlex.join(["nls-finetune", *words, *flag])
+        """How the user says the next command, with what was said about the provider for this one."""
+        flags = ["--provider", self._flag] if self._flag else []
+        flags += ["--config", str(self._config)] if self._config else []
+        flags += [word for option in self._options for word in ("--option", option)]
+        return shlex.join(["nls-finetune", *words, *flags])
 
     def tell(self, text: str = "") -> None:
         """Say something to a person, on stderr."""
@@ -100,7 +115,9 @@ def shared(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that all have; it is called with the `App` first."""
 
     @click.option("--provider", metavar="NAME", help="Where to run; else NLS_PROVIDER, else the config file.")
-    @click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="An option of the provider.")
+    @click.option(
+        "--option", "options", metavar="KEY=VALUE", multiple=True, help="An option of the provider."
+    )
     @click.option("--config", type=_FILE, help="Config file, in place of the nearest nls-finetune.toml.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there.")
     @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
@@ -136,5 +153,8 @@ def recipe_options(function: Callable[..., None]) -> Callable[..., None]:
         "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Change a hyperparameter."
     )(function)
     return click.option(
-        "--recipe", "recipe_file", type=_FILE, help="A TOML file of hyperparameters, in place of the config's."
+        "--recipe",
+        "recipe_file",
+        type=_FILE,
+        help="A TOML file of hyperparameters, in place of the config's.",
     )(function)

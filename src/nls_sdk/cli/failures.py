@@ -36,7 +36,9 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     _tell(message, hint)
     if as_json:
         kind = type(error).__name__
-        click.echo(json.dumps({"error": {"type": kind, "message": message, "hint": hint}}, ensure_ascii=False))
+        click.echo(
+            json.dumps({"error": {"type": kind, "message": message, "hint": hint}}, ensure_ascii=False)
+        )
     return code
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import click
 
-from ..plugins import plugins as installed
+from ..plugins import installed
 from .app import App, shared
 from .table import table
 

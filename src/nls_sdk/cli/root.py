@@ -12,43 +12,43 @@ class Entry(NamedTuple):
     """Where a command lives and what it does.
 
     Attributes:
-        module: The module of this package that holds it, under the command's name with `_` for `-`.
+        target: The module of this package and the attribute that hold it.
         help: One line for `--help`: the first of the command's docstring.
     """
 
-    module: str
+    target: str
     help: str
 
 
 SECTIONS: dict[str, dict[str, Entry]] = {
     "Check": {
-        "verify": Entry("verify", "Check the environment, data, config and volumes."),
-        "plugins": Entry("plugins", "List the installed providers and baselines."),
+        "verify": Entry("verify:verify", "Check the environment, data, config and volumes."),
+        "plugins": Entry("plugins:plugins", "List the installed providers and baselines."),
     },
     "Train": {
-        "upload-data": Entry("train", "Store the training and validation data at the provider."),
-        "dry-run": Entry("train", "Try the start of a training."),
-        "train": Entry("train", "Fine-tune a model."),
-        "merge": Entry("train", "Fold a trained adapter into its base model."),
+        "upload-data": Entry("train:upload_data", "Store the training and validation data at the provider."),
+        "dry-run": Entry("train:dry_run", "Try the start of a training."),
+        "train": Entry("train:train", "Fine-tune a model."),
+        "merge": Entry("train:merge", "Fold a trained adapter into its base model."),
     },
     "Serve": {
-        "deploy": Entry("serve", "Serve a merged model at an OpenAI-compatible endpoint."),
-        "ask": Entry("serve", "Translate one question at a live endpoint."),
-        "key": Entry("serve", "Print the API key of a live endpoint."),
-        "stop": Entry("serve", "Stop an endpoint."),
+        "deploy": Entry("serve:deploy", "Serve a merged model at an OpenAI-compatible endpoint."),
+        "ask": Entry("serve:ask", "Translate one question at a live endpoint."),
+        "key": Entry("serve:key", "Print the API key of a live endpoint."),
+        "stop": Entry("serve:stop", "Stop an endpoint."),
     },
     "Evaluate": {
-        "eval": Entry("evaluate", "Measure a fine-tuned model against a baseline."),
-        "compare": Entry("evaluate", "Compare two evaluations."),
+        "eval": Entry("evaluate:eval_", "Measure a fine-tuned model against a baseline."),
+        "compare": Entry("evaluate:compare", "Compare two evaluations."),
     },
     "Runs": {
-        "list-runs": Entry("runs", "List all runs."),
-        "status": Entry("runs", "Show where runs stand."),
-        "logs": Entry("runs", "Print what a run has told."),
-        "cancel": Entry("runs", "Stop a run that is under way."),
+        "list-runs": Entry("runs:list_runs", "List all runs."),
+        "status": Entry("runs:status", "Show where runs stand."),
+        "logs": Entry("runs:logs", "Print what a run has told, one event a line."),
+        "cancel": Entry("runs:cancel", "Stop a run that is under way."),
     },
     "Try": {
-        "demo": Entry("demo", "Do the whole job, small: data, train, merge, serve, evaluate."),
+        "demo": Entry("demo:demo", "Do the whole job, small: data, train, merge, serve, evaluate."),
     },
 }
 
@@ -62,8 +62,8 @@ class _Root(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for section in SECTIONS.values():
             if cmd_name in section:
-                module = import_module(f".{section[cmd_name].module}", __package__)
-                found: click.Command = getattr(module, cmd_name.replace("-", "_"))
+                module, _, attribute = section[cmd_name].target.partition(":")
+                found: click.Command = getattr(import_module(f".{module}", __package__), attribute)
                 return found
         return None
 

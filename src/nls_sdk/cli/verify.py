@@ -108,13 +108,13 @@ def _data(
     app: App, settings: Settings, recipe: Recipe, train: Path | None, val: Path | None, limit: int
 ) -> list[Check]:
     paths = DataPaths(train=train or settings.data.train, val=val or settings.data.val)
-    return verify_data(
-        paths,
-        recipe=recipe,
-        system_prompt=settings.system_prompt,
-        provider=_or(lambda: app.provider, None),
-        limit=limit,
+    provider = _or(lambda: app.provider, None)
+    checks = verify_data(
+        paths, recipe=recipe, system_prompt=settings.system_prompt, provider=provider, limit=limit
     )
+    if provider is None:
+        checks.append(Check("estimate", "warning", f"none: provider {app.provider_name} cannot be used"))
+    return checks
 
 
 def _or(make: Callable[[], T], otherwise: T) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -13,13 +14,13 @@ from ..runs import Run
 from .failures import INTERRUPTED
 
 
-def watch(run: Run[object], *, title: str, interrupted: Callable[[], str]) -> Ready | Succeeded:
+def watch(run: Run[Any], *, title: str, interrupted: Callable[[], str] | None = None) -> Ready | Succeeded:
     """Show a run's events until its result is there.
 
     Args:
         run: The run.
         title: What the bar is called.
-        interrupted: What is done at Ctrl-C; it returns what to say then.
+        interrupted: What is done at Ctrl-C; it returns what to say then. Without it, Ctrl-C is raised on.
 
     Raises:
         RunFailed: The job raised or died.
@@ -33,6 +34,8 @@ def watch(run: Run[object], *, title: str, interrupted: Callable[[], str]) -> Re
                 if isinstance(event, Ready | Succeeded):
                     return event
         except KeyboardInterrupt:
+            if interrupted is None:
+                raise
             words = interrupted()
         else:
             raise AssertionError("unreachable: events() ends with a result or raises")
@@ -81,7 +84,13 @@ def _figures(event: Progress) -> str:
 @contextmanager
 def _shown(title: str) -> Iterator[Callable[[Event], None]]:
     if not sys.stderr.isatty():
-        yield lambda event: click.echo(describe(event), err=True)
+
+        def line(event: Event) -> None:
+            # The error that follows a failure tells it.
+            if not isinstance(event, Failed | Cancelled):
+                click.echo(describe(event), err=True)
+
+        yield line
         return
     with bar(title) as move:
 
@@ -90,6 +99,31 @@ def _shown(title: str) -> Iterator[Callable[[Event], None]]:
                 move(event.step, event.total, _figures(event))
 
         yield show
+
+
+@contextmanager
+def counted(title: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Progress through `total` items; call what it yields after each, with figures to show."""
+    done = 0
+    if sys.stderr.isatty():
+        with bar(title) as move:
+            move(0, total, "")
+
+            def step(figures: str) -> None:
+                nonlocal done
+                done += 1
+                move(done, total, figures)
+
+            yield step
+        return
+
+    def line(figures: str) -> None:
+        nonlocal done
+        done += 1
+        if done == total or done * 10 // total > (done - 1) * 10 // total:
+            click.echo(f"{title}: {done}/{total}  {figures}", err=True)
+
+    yield line
 
 
 @contextmanager
@@ -107,6 +141,6 @@ def bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[figures]}", markup=False),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(stderr=True), refresh_per_second=4) as bars:
         task = bars.add_task(title, total=None, figures="")
         yield lambda done, total, figures: bars.update(task, completed=done, total=total, figures=figures)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import get_args
 
-from ..errors import RunCancelled, RunError
+from ..errors import NlsError, RunCancelled
 from ..events import Cancelled, Failed, Terminal
 from ..rundir import RunDirectory
 from ..tasks import DryRun, Merge, Serve, Train
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if isinstance(end, Failed) else 0
 
 
-def _run(directory: RunDirectory, tell: Tell, device: str) -> Terminal:
+def _run(directory: RunDirectory, tell: Tell, device: DeviceName) -> Terminal:
     try:
         return _do(directory, tell, device)
     except (_Stop, KeyboardInterrupt):
@@ -67,12 +67,12 @@ def _run(directory: RunDirectory, tell: Tell, device: str) -> Terminal:
     except RunCancelled as error:
         return Cancelled(error.message)
     except Exception as error:
-        if not isinstance(error, RunError):
+        if not isinstance(error, NlsError) or error.__cause__ is not None:
             traceback.print_exc(file=sys.stderr)
         return explain(error)
 
 
-def _do(directory: RunDirectory, tell: Tell, device: str) -> Terminal:
+def _do(directory: RunDirectory, tell: Tell, device: DeviceName) -> Terminal:
     task = directory.read_task()
     if (done := directory.read_done()) is not None:
         return done

@@ -1,94 +1,89 @@
-"""Messages JSONL as TRL trains on it: the loss falls on the last answer, and the prompt is the served one."""
+"""Messages JSONL as token ids: the loss falls on the last answer, and what precedes it is as it is served."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ..dataset import Dataset, Example
+from attrs import frozen
+
+from ..dataset import Dataset
 from ..errors import DataError, RecipeError
 from ..prompt import CHAT_TEMPLATE_KWARGS
 
-_IGNORED = -100
+IGNORED = -100
 """The label of a token on which no loss falls."""
 
 
-def to_row(example: Example) -> dict[str, Any]:
-    """An example as a row of TRL's conversational prompt-completion format.
+@frozen
+class Row:
+    """A tokenized example.
 
-    Rows of `messages` would make TRL train on Qwen3's empty think block too: the prompt must be apart, and
-    the template's arguments must come with every row.
+    Attributes:
+        tokens: Its token ids: the prompt as a server renders it, the answer, and the end of the turn.
+        prompt_length: How many of them are the prompt.
+        line: The line of the data file that it was read from.
     """
-    return {
-        "prompt": list(example.messages[:-1]),
-        "completion": [example.messages[-1]],
-        "chat_template_kwargs": dict(CHAT_TEMPLATE_KWARGS),
-    }
+
+    tokens: Sequence[int]
+    prompt_length: int
+    line: int | None = None
+
+    def features(self) -> dict[str, list[int]]:
+        """The row as TRL trains on it when it is given token ids."""
+        answer = self.tokens[self.prompt_length :]
+        return {"input_ids": list(self.tokens), "labels": [IGNORED] * self.prompt_length + list(answer)}
 
 
-def check_lengths(data: Dataset, tokens: Sequence[Sequence[int]], limit: int) -> None:
-    """Refuse rows that would have to be cut: their answer would be lost.
+def tokenize(data: Dataset, tokenizer: Any, *, limit: int) -> list[Row]:
+    """Render and tokenize all examples with the template's thinking off.
+
+    The prompt is rendered on its own, as the server does it. Left to TRL, rows of `messages` would also be
+    trained to write Qwen3's empty think block, which the server puts into the prompt.
 
     Args:
         data: The examples.
-        tokens: Each example's token ids, prompt and answer together.
-        limit: Tokens of the longest example that is allowed.
+        tokenizer: The base model's tokenizer.
+        limit: Tokens of the longest example that is allowed, prompt and answer together.
 
     Raises:
-        DataError: An example is longer; it names the line, its tokens, and how many more there are.
-    """
-    long = [(example, len(ids)) for example, ids in zip(data, tokens, strict=True) if len(ids) > limit]
-    if not long:
-        return
-    example, length = max(long, key=lambda pair: pair[1]) if len(long) > 1 else long[0]
-    more = f" ({len(long)} rows are too long, this one the most)" if len(long) > 1 else ""
-    raise DataError(
-        f"the example is {length} tokens long, and max_length is {limit}{more}",
-        path=data.source,
-        line=example.line,
-        hint=f"Shorten or drop it, or train with max_length = {max(length for _, length in long)}.",
-    )
-
-
-def check_prompts(
-    data: Dataset, tokenizer: Any, tokens: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]
-) -> None:
-    """Make sure that what precedes each trained answer is, token for token, the prompt that a server sends.
-
-    Args:
-        data: The examples.
-        tokenizer: The model's tokenizer, with its chat template.
-        tokens: Each example's token ids as the trainer holds them.
-        labels: Each example's labels as the trainer holds them, `-100` where no loss falls.
-
-    Raises:
-        DataError: An example's context differs, or it has no answer to train on.
-    """
-    prompts = [list(example.messages[:-1]) for example in data]
-    served = tokenizer.apply_chat_template(
-        prompts, add_generation_prompt=True, tokenize=True, return_dict=True, **CHAT_TEMPLATE_KWARGS
-    )["input_ids"]
-    for example, prompt, ids, targets in zip(data, served, tokens, labels, strict=True):
-        n = len(prompt)
-        context = [target == _IGNORED for target in targets]
-        if list(ids[:n]) != list(prompt) or context != [True] * n + [False] * (len(ids) - n) or n == len(ids):
-            raise DataError(
-                "the trained context is not the prompt that the server renders for it",
-                path=data.source,
-                line=example.line,
-                hint="The answer starts with white space that merges with the prompt, or the base model's "
-                "chat template renders a prompt otherwise when its answer follows.",
-            )
-
-
-def check_template(tokenizer: Any, source: str) -> None:
-    """Refuse a base model that cannot chat.
-
-    Raises:
-        RecipeError: It has no chat template.
+        RecipeError: The base model has no chat template.
+        DataError: An example is too long, or its prompt is rendered otherwise when the answer follows. The
+            message names its line.
     """
     if tokenizer.chat_template is None:
         raise RecipeError(
-            f"{source}: the base model has no chat template.",
+            f"{tokenizer.name_or_path}: the base model has no chat template.",
             hint="Choose an instruction-tuned model, such as Qwen/Qwen3-1.7B.",
         )
+    prompts = _render(tokenizer, [list(example.messages[:-1]) for example in data], answer_follows=True)
+    chats = _render(tokenizer, [list(example.messages) for example in data])
+    rows = []
+    for example, prompt, tokens in zip(data, prompts, chats, strict=True):
+        if tokens[: len(prompt)] != prompt or len(tokens) == len(prompt):
+            raise DataError(
+                "the prompt is rendered otherwise when its answer follows, so a server would send another",
+                path=data.source,
+                line=example.line,
+                hint="Does the answer start with white space? If all rows are so, the base model's chat "
+                "template cannot be used.",
+            )
+        rows.append(Row(tokens, len(prompt), example.line))
+    long = [row for row in rows if len(row.tokens) > limit]
+    if long:
+        longest = max(long, key=lambda row: len(row.tokens))
+        others = f"; {len(long)} rows are too long, and this is the longest" if len(long) > 1 else ""
+        raise DataError(
+            f"the example has {len(longest.tokens)} tokens, and the limit is {limit}{others}",
+            path=data.source,
+            line=longest.line,
+            hint="Shorten or drop it, or raise the recipe's max_length as far as the model allows.",
+        )
+    return rows
+
+
+def _render(tokenizer: Any, chats: list[Any], *, answer_follows: bool = False) -> list[list[int]]:
+    encoded = tokenizer.apply_chat_template(
+        chats, add_generation_prompt=answer_follows, tokenize=True, return_dict=True, **CHAT_TEMPLATE_KWARGS
+    )
+    return list(encoded["input_ids"])

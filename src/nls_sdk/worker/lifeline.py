@@ -11,7 +11,7 @@ import threading
 def end_with_stdin() -> None:
     """Watch standard input from a thread; when it ends, kill this process and its whole group at once.
 
-    The other end of the pipe is held by our supervisor alone, so its end is the supervisor's, even by SIGKILL.
+    Our supervisor alone holds the pipe's other end, so that its end is the supervisor's, even by SIGKILL.
     """
     threading.Thread(target=_watch, name="lifeline", daemon=True).start()
 

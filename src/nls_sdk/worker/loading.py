@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ProviderError, ProviderUnavailable, RecipeError
+from ..events import Log
+from .telling import Tell
+
+if TYPE_CHECKING:
+    import torch
 
 _PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja"]
 
 
-def fetch(source: str) -> Path:
+def fetch(source: str, tell: Tell) -> Path:
     """The folder of a model: `source` itself, or what the hub has under that id.
 
-    A download that was interrupted goes on where it stopped.
+    A download whose connection breaks is taken up a few times; after that, the files that arrived whole stay.
 
     Raises:
         RecipeError: There is no such folder or hub model, or it is gated.
@@ -28,11 +32,11 @@ def fetch(source: str) -> Path:
         return folder
     if folder.is_absolute():
         raise RecipeError(f"{source}: no such folder.")
+    tell(Log(f"looking up {source} on the hub"))
     return _download(source)
 
 
 def _download(model_id: str) -> Path:
-    import httpx
     from huggingface_hub import errors, snapshot_download
 
     try:
@@ -47,17 +51,29 @@ def _download(model_id: str) -> Path:
             f"{model_id}: neither a folder here nor a model on the hub.",
             hint="Check the spelling; a private model needs HF_TOKEN.",
         ) from None
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.TransportError) as error:
+    except Exception as error:  # Its HTTP library, and so the errors, change with its version.
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        what = f"the hub answered {status}" if status else "the hub cannot be reached"
         raise ProviderUnavailable(
-            f"{model_id}: the download was interrupted, or the hub cannot be reached "
-            f"({type(error.__cause__ or error).__name__}).",
-            hint="Start the run again: what has arrived is kept.",
+            f"{model_id}: the download was interrupted, or {what} ({type(error).__name__}).",
+            hint="Start the run again: the files that arrived whole are kept.",
         ) from None
-    except errors.HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", "no answer")
-        raise ProviderUnavailable(
-            f"{model_id}: the hub answered {status}.", hint="Start the run again: what has arrived is kept."
-        ) from None
+
+
+def context_length(folder: Path) -> int:
+    """Tokens of the longest text that the model can read.
+
+    Raises:
+        ProviderError: The folder's files are not a model.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return int(AutoConfig.from_pretrained(folder).max_position_embeddings)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ProviderError(f"{folder}: its configuration cannot be read: {_first_line(error)}") from error
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -80,13 +96,16 @@ def load_model(folder: Path, dtype: torch.dtype | Literal["auto"], device: torch
     Raises:
         ProviderError: The folder's files are not a causal language model.
     """
+    import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        return model.to(device)
     except torch.OutOfMemoryError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ProviderError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from error
 
 

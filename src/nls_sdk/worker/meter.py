@@ -77,9 +77,9 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
         self._step_started = time.monotonic()
         self._window = (self.tally.seconds, self.tally.tokens)
 
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, *, optimizer: Any, **_: Any) -> None:
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Note the rate of this step; the scheduler moves on right after."""
-        self._rate = float(optimizer.param_groups[0]["lr"])
+        self._rate = float(kwargs["optimizer"].param_groups[0]["lr"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Close the step's sums, and tell how far the training is where a report is due."""

@@ -1,4 +1,4 @@
-"""The chat template with thinking off by default, so that a server that is told nothing renders what was trained."""
+"""The chat template with thinking off by default: a server that is told nothing renders what was trained."""
 
 from __future__ import annotations
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from attrs import frozen
-from peft import PeftModel
 
 from ..artifacts import Artifact
 from ..dataset import Dataset
 from ..events import Log, Succeeded
 from ..recipe import Recipe
-from ..rundir import RunDirectory, locate
+from ..rundir import RunDirectory, locate, write_json
 from ..tasks import DryRun, Train
-from .data import check_lengths, check_prompts, check_template, to_row
-from .files import whole_folder
+from .data import Row, tokenize
 from .devices import DeviceName, choose_device, choose_dtype, describe
-from .loading import fetch, load_model, load_tokenizer
+from .files import whole_folder
+from .loading import context_length, fetch, load_model, load_tokenizer
 from .meter import Meter, Tally
 from .telling import Tell
 from .trainer import AdapterTrainer, sft_config
@@ -26,27 +27,27 @@ from .trainer import AdapterTrainer, sft_config
 
 @frozen
 class Workshop:
-    """A base model, loaded, and the data to train it on.
+    """What a training needs: tokenized data and a loaded base model.
 
     Attributes:
-        name: The base model as the task names it.
-        model: The model, on its device.
-        tokenizer: Its tokenizer.
-        data: The examples.
-        dtype: What the weights are held in.
+        base: The base model's name.
+        rows: The data, tokenized and checked.
+        tokenizer: The base model's tokenizer.
+        model: The base model, on its device.
+        dtype: What its weights are held in.
         device: What the work runs on.
     """
 
-    name: str
-    model: Any
+    base: str
+    rows: Sequence[Row]
     tokenizer: Any
-    data: Dataset
+    model: Any
     dtype: torch.dtype
     device: torch.device
 
 
 def open_workshop(directory: RunDirectory, task: Train | DryRun, tell: Tell, device: DeviceName) -> Workshop:
-    """Read the data and load the model that a task names.
+    """Read and check the data, then load the model: what is wrong with the data shows early.
 
     Raises:
         NlsError: The data, the model or the machine will not do; each says why.
@@ -54,29 +55,20 @@ def open_workshop(directory: RunDirectory, task: Train | DryRun, tell: Tell, dev
     chosen = choose_device(device)
     dtype = choose_dtype(task.recipe.dtype, chosen)
     data = Dataset.from_jsonl(locate(directory.home, task.data))
-    name = task.base if isinstance(task.base, str) else task.recipe.base_model
-    tell(Log(f"loading {name} in {str(dtype).removeprefix('torch.')} on {describe(chosen)}"))
-    folder = fetch(directory.resolve(task.base))
+    base = task.base if isinstance(task.base, str) else task.recipe.base_model
+    folder = fetch(directory.resolve(task.base), tell)
     tokenizer = load_tokenizer(folder)
-    check_template(tokenizer, name)
-    return Workshop(name, load_model(folder, dtype, chosen), tokenizer, data, dtype, chosen)
+    rows = tokenize(data, tokenizer, limit=min(task.recipe.max_length, context_length(folder)))
+    tell(Log(f"loading {base} in {str(dtype).removeprefix('torch.')} on {describe(chosen)}"))
+    return Workshop(base, rows, tokenizer, load_model(folder, dtype, chosen), dtype, chosen)
 
 
 def open_trainer(
-    shop: Workshop, data: Dataset, recipe: Recipe, checkpoints: Path, meter: Meter
+    shop: Workshop, rows: Sequence[Row], recipe: Recipe, checkpoints: Path, meter: Meter
 ) -> AdapterTrainer:
-    """The trainer, with its tokenized data checked.
-
-    Raises:
-        DataError: A row is too long, or would be trained on another prompt than the served one.
-    """
+    """The trainer of a new adapter on the model, which is changed in place."""
     config = sft_config(recipe, checkpoints / ".staging", shop.dtype, shop.device)
-    rows = [to_row(example) for example in data]
-    trainer = AdapterTrainer(shop.model, shop.tokenizer, rows, config, recipe, checkpoints, meter)
-    tokens, labels = trainer.train_dataset["input_ids"], trainer.train_dataset["labels"]
-    check_lengths(data, tokens, min(recipe.max_length, shop.model.config.max_position_embeddings))
-    check_prompts(data, shop.tokenizer, tokens, labels)
-    return trainer
+    return AdapterTrainer(shop.model, shop.tokenizer, rows, recipe, config, checkpoints, meter)
 
 
 def train(directory: RunDirectory, task: Train, tell: Tell, device: DeviceName = "auto") -> Succeeded:
@@ -87,9 +79,11 @@ def train(directory: RunDirectory, task: Train, tell: Tell, device: DeviceName =
     """
     shop = open_workshop(directory, task, tell, device)
     meter = Meter(tell, task.recipe.logging_steps)
-    trainer = open_trainer(shop, shop.data, task.recipe, directory.checkpoints, meter)
-    trainer.resume()
-    save_adapter(trainer.model, directory.path / "adapter", base=shop.name)
+    trainer = open_trainer(shop, shop.rows, task.recipe, directory.checkpoints, meter)
+    if (step := trainer.resume_from()) is not None:
+        tell(Log(f"resuming from the checkpoint of step {step}"))
+    trainer.run()
+    save_adapter(trainer.model, directory.path / "adapter", base=shop.base)
     outputs: dict[str, Artifact] = {"adapter": directory.output("adapter")}
     return directory.write_done(outputs, training_metrics(meter.tally, trainer.state.global_step))
 
@@ -111,11 +105,20 @@ def training_metrics(tally: Tally, steps: int) -> dict[str, float]:
     }
 
 
-def save_adapter(model: PeftModel, target: Path, *, base: str) -> None:
-    """Write the adapter in PEFT's format; `base` is what it names as its base model."""
+def save_adapter(model: Any, target: Path, *, base: str) -> None:
+    """Write a PEFT model's adapter in PEFT's format; `base` is what it names as its base model."""
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
     with whole_folder(target) as folder:
         # No layer of the base was resized; without saying so PEFT would look the base up on the hub.
         model.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
+        _sort_layers(folder / "adapter_config.json")
+
+
+def _sort_layers(file: Path) -> None:
+    """Name the adapted layers in order: PEFT holds a set, and equal adapters must be equal files."""
+    values = json.loads(file.read_text("utf-8"))
+    if isinstance(values["target_modules"], list):
+        values["target_modules"].sort()
+    write_json(file, values)

@@ -1,0 +1,204 @@
+"""The supervisor: a light process beside each worker that stores what it tells, and never outlives its end.
+
+    python -m nls_sdk_local.supervisor HOME RUN_ID WORKER…
+
+Started by `LocalProvider.submit` with the run's lock already held; the lock is free again when this
+process is gone, however it went. The worker reads from a pipe that ends with the supervisor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from nls_sdk.events import Cancelled, Event, Failed, Log, Succeeded, Terminal, load_event
+from nls_sdk.rundir import RunDirectory
+
+from .lines import LineSplitter
+from .log import EventWriter
+from .process import kill_run, signal_group
+from .run import GRACE, RESUMES, LocalRun, changing
+
+_TICK = 0.1
+_OWNER_TICK = 1.0
+_LINGER = 20.0
+_SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)$")
+_SHORTEST_SECRET = 8
+
+
+class Supervisor:
+    """Runs one worker to its end."""
+
+    def __init__(self, run: LocalRun, command: Sequence[str]) -> None:
+        """Prepare to run `command` for a run whose lock this process holds."""
+        self._run = run
+        self._command = command
+        self._log = EventWriter(run.folder.events_file)
+        self._environment = _environment(run)
+        self._secrets = [
+            value
+            for name, value in self._environment.items()
+            if _SECRET.search(name.upper()) and len(value) >= _SHORTEST_SECRET
+        ]
+        self._told: Terminal | None = None
+        self._told_at = 0.0
+        self._owner_checked = 0.0
+        self._signalled = False
+
+    def supervise(self) -> None:
+        """Run the worker and store how it ended."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            end = self._watch()
+        except OSError as error:
+            end = Failed(f"its files cannot be written: {error}.", hint=f"Make room in it. {RESUMES}")
+        finally:
+            kill_run(self._run.path)
+        self._run.key_file.unlink(missing_ok=True)
+        self._log.append(end)
+        self._log.close()
+
+    def _watch(self) -> Terminal:
+        try:
+            worker = subprocess.Popen(
+                self._command,
+                cwd=self._run.path,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Failed(f"the worker cannot be started: {self._command[0]}: {error.strerror}.")
+        assert worker.stdout
+        assert worker.stderr
+        stop: Terminal | None = None
+        deadline = float("inf")
+        try:
+            with selectors.DefaultSelector() as pipes:
+                for pipe, is_told in ((worker.stdout, True), (worker.stderr, False)):
+                    os.set_blocking(pipe.fileno(), False)
+                    pipes.register(pipe, selectors.EVENT_READ, (LineSplitter(), is_told))
+                while worker.poll() is None:
+                    self._read(pipes, _TICK)
+                    if stop is None and (stop := self._reason_to_stop()):
+                        deadline = time.monotonic() + GRACE
+                        signal_group(worker.pid, signal.SIGTERM)
+                    if time.monotonic() > deadline:
+                        signal_group(worker.pid, signal.SIGKILL)
+                kill_run(self._run.path)
+                self._drain(pipes)
+        finally:
+            signal_group(worker.pid, signal.SIGKILL)
+        return self._verdict(stop, worker.returncode)
+
+    def _read(self, pipes: selectors.BaseSelector, seconds: float) -> bool:
+        """Store what came within a time; returns whether anything, or an end, did."""
+        if not pipes.get_map():
+            time.sleep(seconds)
+        ready = pipes.select(seconds)
+        for key, _ in ready:
+            splitter, is_told = key.data
+            data = os.read(key.fd, 1 << 16)
+            if not data:
+                pipes.unregister(key.fileobj)
+            for line in splitter.feed(data) if data else splitter.rest():
+                self._hear(line, is_told)
+        return bool(ready)
+
+    def _drain(self, pipes: selectors.BaseSelector) -> None:
+        while pipes.get_map() and self._read(pipes, 0):
+            pass
+
+    def _hear(self, line: str, is_told: bool) -> None:
+        for secret in self._secrets:
+            line = line.replace(secret, "***")
+        event: Event = Log(line)
+        if is_told and line.startswith("{"):
+            with contextlib.suppress(ValueError):
+                event = load_event(line)
+        match event:
+            case Succeeded() | Failed() | Cancelled():
+                self._told = self._told or event
+                self._told_at = time.monotonic()
+            case _:
+                self._log.append(event)
+
+    def _reason_to_stop(self) -> Terminal | None:
+        """The end that the run should come to now, or None."""
+        now = time.monotonic()
+        if self._told and now > self._told_at + _LINGER:
+            return self._told
+        if self._signalled:
+            return Failed(
+                "its supervisor was told to end (SIGTERM): the machine goes down?",
+                hint=RESUMES,
+            )
+        if now > self._owner_checked + _OWNER_TICK:
+            self._owner_checked = now
+            self._stop_if_abandoned()
+        reason = self._run.asked_to_stop()
+        return None if reason is None else Cancelled(reason)
+
+    def _stop_if_abandoned(self) -> None:
+        if self._run.is_abandoned():
+            # Under the lock, so that nobody becomes an owner of a server that is about to end.
+            with changing(self._run.folder.home):
+                if self._run.is_abandoned():
+                    self._run.ask_to_stop("its owner is gone")
+
+    def _verdict(self, stop: Terminal | None, code: int) -> Terminal:
+        done = self._run.folder.read_done()
+        match self._told:
+            case Succeeded() if done is None:
+                return Failed("the worker told a success but left no DONE.json.")
+            case Failed() | Cancelled() as told if stop is None:
+                return told
+            case _:
+                return done or stop or _death(code)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signalled = True
+
+
+def _environment(run: LocalRun) -> dict[str, str]:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment.pop("NLS_API_KEY", None)
+    if key := run.api_key():
+        environment["NLS_API_KEY"] = key
+    return environment
+
+
+def _death(code: int) -> Failed:
+    if code >= 0:
+        return Failed(f"the worker ended with exit code {code} and no word of its result.")
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    hint = ""
+    if -code == signal.SIGKILL:
+        hint = (
+            "Mostly that is the system out of memory (`dmesg | grep -i oom` tells): try a smaller "
+            f"per_device_batch_size or max_length. {RESUMES}"
+        )
+    return Failed(f"the worker was killed ({name}).", hint=hint)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Supervise the run that the arguments name."""
+    home, run_id, *command = arguments
+    folder = RunDirectory(Path(home), run_id)
+    Supervisor(LocalRun(folder), [*command, "--home", home, "--watch-stdin", run_id]).supervise()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,142 @@
+"""The local provider's options, checks and estimates, and its cheap import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from client import STUB
+from processes import wait_for
+
+from nls_sdk import Dataset, Recipe
+from nls_sdk.errors import ConfigError, RunNameTaken, RunNotFound
+from nls_sdk.tasks import DryRun, Merge, Serve, Train
+from nls_sdk.training import push_dataset
+from nls_sdk_local import LocalProvider
+from nls_sdk_local.machine import gpus
+
+PAIRS = [(f"question {i}", "lang:go") for i in range(10)]
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> LocalProvider:
+    return LocalProvider(tmp_path / "home", worker=STUB)
+
+
+@pytest.fixture
+def train(provider: LocalProvider) -> Train:
+    data = push_dataset(provider, Dataset.from_pairs(PAIRS))
+    return Train(name="quick", base="some/model", data=data, recipe=Recipe(epochs=2))
+
+
+def test_importing_it_is_cheap() -> None:
+    code = "import sys, nls_sdk_local; print({'torch', 'transformers', 'openai'} & sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+def test_home_is_nls_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLS_HOME", str(tmp_path / "mine"))
+    assert LocalProvider().home == tmp_path / "mine"
+    monkeypatch.delenv("NLS_HOME")
+    assert LocalProvider().home.name == "nls_sdk"
+
+
+def test_making_one_writes_nothing(provider: LocalProvider) -> None:
+    assert list(provider.runs()) == []
+    assert not provider.home.exists()
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    provider = LocalProvider(tmp_path / "file" / "home")
+    with pytest.raises(ConfigError, match="file/home"):
+        provider.push(tmp_path / "file")
+    [home] = [check for check in provider.check() if check.name == "home"]
+    assert (home.status, bool(home.fix)) == ("failed", True)
+
+
+@pytest.mark.skipif(bool(gpus()), reason="this machine has a GPU")
+def test_a_gpu_that_is_demanded_must_be_there() -> None:
+    with pytest.raises(ConfigError, match="no NVIDIA GPU"):
+        LocalProvider(gpu="H100")
+
+
+def test_a_gpu_of_another_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA T4, 15360 MiB'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(ConfigError, match="NVIDIA T4"):
+        LocalProvider(gpu="H100")
+    assert LocalProvider(gpu="t4").check()
+    assert LocalProvider(gpu=True).check()
+
+
+def test_checks_name_what_is_there(tmp_path: Path) -> None:
+    findings = {check.name: check for check in LocalProvider(tmp_path).check()}
+    assert list(findings) == ["home", "disk", "memory", "gpu", "worker", "server"]
+    assert findings["home"].message == str(tmp_path)
+    assert "torch" in findings["worker"].message
+
+
+def test_an_unknown_run_and_a_path_are_not_found(provider: LocalProvider, train: Train) -> None:
+    provider.submit(train)
+    for run_id in ("quick.trian", "../quick.train", "", "."):
+        with pytest.raises(RunNotFound):
+            provider.events(run_id)
+    with pytest.raises(ConfigError):
+        provider.submit(evolve(train, name="../elsewhere"))
+
+
+def test_estimates_rest_on_what_ran_here(provider: LocalProvider, train: Train) -> None:
+    assert provider.estimate(train).seconds is None
+    provider.submit(train)
+    wait_for(lambda: provider.runs()[0].state == "succeeded")
+    [record] = provider.runs()
+    doubled = provider.estimate(evolve(train, recipe=Recipe(epochs=4)))
+    assert doubled.seconds == pytest.approx(2 * (record.updated - record.created))
+    assert doubled.dollars == 0.0
+    assert "quick.train" in doubled.basis
+    assert provider.estimate(evolve(train, base="another/model")).seconds is None
+    assert provider.estimate(Serve(name="quick", model="some/model")).seconds is None
+
+
+def test_a_taken_name_says_what_differs(provider: LocalProvider, train: Train) -> None:
+    provider.submit(train)
+    other = push_dataset(provider, Dataset.from_pairs(PAIRS[1:]))
+    with pytest.raises(RunNameTaken, match=r"data: content .*, now content .*; recipe.lora_r: 16, now 8"):
+        provider.submit(evolve(train, data=other, recipe=Recipe(epochs=2, lora_r=8)))
+
+
+def test_an_ended_dry_run_gives_its_name_to_another(provider: LocalProvider, train: Train) -> None:
+    dry = DryRun(name="quick", base=train.base, data=train.data, recipe=train.recipe)
+    provider.submit(dry)
+    wait_for(lambda: provider.runs()[0].state == "succeeded")
+    other = evolve(dry, recipe=Recipe(lora_r=8))
+    assert provider.submit(other) == "quick.dry-run"
+    wait_for(lambda: provider.runs()[0].state == "succeeded")
+    assert provider.runs()[0].task == other
+    assert len(list((provider.home / "runs" / "quick.dry-run").glob("events*.jsonl"))) == 2
+
+
+def test_a_finished_merge_keeps_its_name(provider: LocalProvider, train: Train) -> None:
+    merge = Merge(name="quick", base="some/model", adapter=train.data)
+    provider.submit(merge)
+    wait_for(lambda: provider.runs()[0].state == "succeeded")
+    with pytest.raises(RunNameTaken):
+        provider.submit(evolve(merge, base="another/model"))
+
+
+def test_a_task_of_another_version_keeps_its_name(provider: LocalProvider, train: Train) -> None:
+    provider.submit(train)
+    wait_for(lambda: provider.runs()[0].state == "succeeded")
+    file = provider.home / "runs" / "quick.train" / "task.json"
+    file.write_text(json.dumps({"kind": "distil"}))
+    assert list(provider.runs()) == []
+    with pytest.raises(RunNameTaken, match="not a task"):
+        provider.submit(train)

@@ -1,0 +1,96 @@
+"""Finding the server that a command talks to: a run's own, or any other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import click
+
+from ..endpoint import Endpoint
+from ..errors import ConfigError
+from ..models import serve_run
+from ..providers import RunRecord
+from ..retry import retry
+from .app import App
+from .lookup import records_of
+
+endpoint_name = click.option(
+    "--run-name", metavar="NAME", help="Whose endpoint; may be left out while one is up."
+)
+
+
+def foreign_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--url`, `--api-key-env` and `--model`."""
+    options = (
+        click.option("--url", metavar="URL", help="Any OpenAI-compatible API, ending in /v1, not a run's."),
+        click.option("--api-key-env", metavar="VARIABLE", help="The variable that holds the key of --url."),
+        click.option("--model", default="llm", show_default=True, help="The model's name at --url."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def the_endpoint(
+    app: App, name: str | None, url: str | None, api_key_env: str | None, model: str
+) -> Endpoint:
+    """The server that the options mean, asked with the configured system prompt.
+
+    Raises:
+        RunNotFound: No run has that name.
+        ConfigError: The options contradict each other, or no endpoint is up.
+    """
+    system = app.settings.system_prompt
+    if url is not None:
+        if name is not None:
+            raise ConfigError("--run-name and --url name two endpoints.", hint="Give one of them.")
+        return _foreign(url, api_key_env, model, system)
+    if api_key_env is not None:
+        raise ConfigError("--api-key-env goes with --url.", hint="A run's own key is found without it.")
+    record = live_endpoint(app, name)
+    return serve_run(app.provider, record.run_id, system=system).result()
+
+
+def live_endpoint(app: App, name: str | None) -> RunRecord:
+    """The endpoint that is up: of that name, or the only one.
+
+    Raises:
+        RunNotFound: No run has that name.
+        ConfigError: None is up, or several are and no name was given.
+    """
+    servers = [record for record in retry(app.provider.runs) if record.task.kind == "serve"]
+    ready = [record for record in servers if record.state == "ready"]
+    if name is None:
+        return _only(app, ready)
+    for record in ready:
+        if record.task.name == name:
+            return record
+    of_name = [record for record in records_of(app.provider, name) if record.task.kind == "serve"]
+    state = f"is {of_name[-1].state}" if of_name else "was never deployed"
+    raise ConfigError(
+        f"The endpoint of {name!r} {state}.", hint=f"Start it: {app.command('deploy', '--run-name', name)}"
+    )
+
+
+def _only(app: App, ready: Sequence[RunRecord]) -> RunRecord:
+    match ready:
+        case [record]:
+            return record
+        case []:
+            start = app.command("deploy", "--run-name", "NAME")
+            raise ConfigError(f"No endpoint is up at {app.provider.name}.", hint=f"Start one: {start}")
+        case several:
+            names = ", ".join(record.task.name for record in several)
+            raise ConfigError(f"Several endpoints are up: {names}.", hint="Name one with --run-name.")
+
+
+def _foreign(url: str, api_key_env: str | None, model: str, system: str) -> Endpoint:
+    api_key = None
+    if api_key_env is not None:
+        api_key = os.environ.get(api_key_env)
+        if not api_key:
+            raise ConfigError(f"{api_key_env} is not set.", hint="--api-key-env names a variable, not a key.")
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"{url!r} is not a URL.", hint="It looks like https://HOST/v1.")
+    return Endpoint(url, api_key=api_key, model=model, system=system)

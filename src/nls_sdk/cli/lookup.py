@@ -1,0 +1,76 @@
+"""Finding the runs that a name means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..errors import ConfigError, RunNotFound
+from ..providers import ENDED, Provider, RunRecord
+from ..retry import retry
+from .app import App
+from .watch import describe
+
+
+def records_of(provider: Provider, name: str) -> list[RunRecord]:
+    """All runs of a name, oldest first.
+
+    Raises:
+        RunNotFound: There is none; the hint lists the near names.
+    """
+    records = retry(provider.runs)
+    found = [record for record in records if record.task.name == name]
+    if not found:
+        raise RunNotFound(name, sorted({record.task.name for record in records}))
+    return found
+
+
+def finished(app: App, name: str, kind: str, *, before: str) -> RunRecord:
+    """The succeeded run of a name and kind, which the step `before` needs.
+
+    Raises:
+        RunNotFound: No run has that name; the hint lists the near names.
+        ConfigError: It has not been started, or has not succeeded.
+    """
+    records = retry(app.provider.runs)
+    names = [record.task.name for record in records if record.task.kind == kind]
+    found = [record for record in records if record.task.name == name and record.task.kind == kind]
+    if not found:
+        if any(record.task.name == name for record in records):
+            again = app.command(kind, "--run-name", name)
+            raise ConfigError(
+                f"{before.capitalize()} needs the {kind} of run {name!r}, which has none.",
+                hint=f"First: {again}",
+            )
+        raise RunNotFound(name, names)
+    record = found[-1]
+    if record.state != "succeeded":
+        stands = describe(record.end) if record.end else f"is {record.state}."
+        raise ConfigError(
+            f"{before.capitalize()} needs {record.run_id} to have succeeded; it {stands}",
+            hint=f"See: {app.command('logs', '--run-name', name, '--kind', kind)}",
+        )
+    return record
+
+
+def is_live(record: RunRecord) -> bool:
+    """Whether a run is still under way."""
+    return record.state not in ENDED
+
+
+def plain(record: RunRecord) -> dict[str, Any]:
+    """A run for a machine."""
+    values: dict[str, Any] = msgspec.to_builtins(record)
+    return {
+        "run_id": record.run_id,
+        "name": record.task.name,
+        "kind": record.task.kind,
+        "state": record.state,
+        "created": record.created,
+        "updated": record.updated,
+        "progress": values["progress"],
+        "metrics": (values["end"] or {}).get("metrics", {}),
+        "end": describe(record.end) if record.end else None,
+        "url": record.url,
+    }

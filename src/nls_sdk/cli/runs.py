@@ -1,0 +1,128 @@
+"""`list-runs`, `status`, `logs`, `cancel`: what there is, and how it is doing."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import click
+
+from ..errors import ConfigError
+from ..events import Cancelled, Failed, Succeeded, dump_event
+from ..providers import RunRecord
+from ..retry import retry
+from ..runs import POLL_SECONDS
+from ..tasks import KINDS
+from .app import App, shared
+from .app import run_name as the_run_name
+from .lookup import is_live, plain, records_of
+from .table import table
+from .watch import describe, duration
+
+a_kind = click.option("--kind", type=click.Choice(list(KINDS)), help="Which of the name's runs.")
+
+
+@click.command(name="list-runs")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="Only runs of this kind.")
+@shared
+def list_runs(app: App, kind: str | None) -> None:
+    """List all runs."""
+    records = [r for r in retry(app.provider.runs) if kind in (None, r.task.kind)]
+    app.answer([plain(r) for r in records], _table(records) if records else _none(app))
+
+
+@click.command()
+@click.option("--run-name", metavar="NAME", help="Only the runs of this name.")
+@shared
+def status(app: App, run_name: str | None) -> None:
+    """Show where runs stand.
+
+    Without a name: the runs that are under way, or else the newest.
+    """
+    if run_name is not None:
+        records = records_of(app.provider, run_name)
+    else:
+        known = retry(app.provider.runs)
+        records = [record for record in known if is_live(record)] or list(known[-1:])
+    text = "\n\n".join(_details(record) for record in records) if records else _none(app)
+    app.answer([plain(record) for record in records], text)
+
+
+@click.command()
+@the_run_name
+@a_kind
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends; Ctrl-C leaves it going.")
+@shared
+def logs(app: App, run_name: str, kind: str | None, follow: bool) -> None:
+    """Print what a run has told, one event a line."""
+    record = _pick(app, run_name, kind)
+    after = 0
+    while True:
+        news = retry(partial(app.provider.events, record.run_id, after=after))
+        for event in news:
+            after = event.seq
+            click.echo(dump_event(event) if app.as_json else describe(event))
+            if isinstance(event, Succeeded | Failed | Cancelled):
+                return
+        if not follow and not news:
+            return
+        if not news:
+            time.sleep(POLL_SECONDS)
+
+
+@click.command()
+@the_run_name
+@a_kind
+@shared
+def cancel(app: App, run_name: str, kind: str | None) -> None:
+    """Stop a run that is under way."""
+    records = records_of(app.provider, run_name)
+    live = [r for r in records if is_live(r) and kind in (None, r.task.kind)]
+    for record in live:
+        retry(partial(app.provider.cancel, record.run_id))
+    names = [record.run_id for record in live]
+    app.answer({"cancelled": names}, f"Cancelled {', '.join(names)}." if names else "Nothing was under way.")
+
+
+def _pick(app: App, name: str, kind: str | None) -> RunRecord:
+    """The run of a name and kind: without a kind one that is under way, else the newest."""
+    records = records_of(app.provider, name)
+    of_kind = [record for record in records if kind in (None, record.task.kind)]
+    if not of_kind:
+        kinds = ", ".join(record.task.kind for record in records)
+        raise ConfigError(f"Run {name!r} has no {kind}.", hint=f"It has: {kinds}.")
+    return max(of_kind, key=lambda record: (is_live(record), record.created))
+
+
+def _table(records: list[RunRecord]) -> str:
+    rows = []
+    for record in records:
+        progress = record.progress
+        rows.append(
+            (
+                record.task.name,
+                record.task.kind,
+                record.state,
+                f"{progress.step}/{progress.total}" if progress else "-",
+                f"{progress.loss:.4f}" if progress and progress.loss is not None else "-",
+                duration(time.time() - record.created),
+            )
+        )
+    return table(("NAME", "KIND", "STATE", "STEP", "LOSS", "AGE"), rows)
+
+
+def _details(record: RunRecord) -> str:
+    lines = [f"{record.run_id}: {record.state}, submitted {duration(time.time() - record.created)} ago"]
+    if record.url:
+        lines.append(f"  url      {record.url}")
+    if record.progress and is_live(record):
+        lines.append(f"  {describe(record.progress)}")
+    if record.end:
+        lines.append(f"  {describe(record.end)}")
+        if isinstance(record.end, Failed) and record.end.hint:
+            lines.append(f"  {record.end.hint}")
+    return "\n".join(lines)
+
+
+def _none(app: App) -> str:
+    return f"There are no runs at {app.provider.name} yet."

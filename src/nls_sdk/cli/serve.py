@@ -1,0 +1,146 @@
+"""`deploy`, `ask`, `key`, `stop`: a merged model at work."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import attrs
+import click
+
+from ..errors import ConfigError
+from ..events import Ready, Succeeded
+from ..models import MergedModel
+from ..retry import retry
+from ..tasks import ServeConfig
+from ..training import check_run_name
+from .app import App, detach, run_name, shared
+from .curl import curl
+from .endpoints import endpoint_name, foreign_options, live_endpoint, the_endpoint
+from .lookup import finished, is_live, records_of
+from .watch import duration, watch
+
+a_run_name = click.option(
+    "--run-name", metavar="NAME", help="Whose endpoint; may be left out while one is up."
+)
+
+
+@click.command()
+@run_name
+@click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.")
+@click.option("--idle-timeout", type=click.FloatRange(0), metavar="SECONDS", help="0 is never.")
+@click.option("--engine", type=click.Choice(["auto", "vllm", "transformers"]), help="What serves the model.")
+@click.option("--show-key", is_flag=True, help="Print the API key too.")
+@detach
+@shared
+def deploy(
+    app: App,
+    run_name: str,
+    port: int | None,
+    idle_timeout: float | None,
+    engine: str | None,
+    show_key: bool,
+    detach: bool,
+) -> None:
+    """Serve a merged model at an OpenAI-compatible endpoint.
+
+    The endpoint stays up when this command is done, until it is stopped or idle for its timeout.
+    """
+    record = finished(app, check_run_name(run_name), "merge", before="deploy")
+    assert isinstance(record.end, Succeeded)
+    model = MergedModel(app.provider, run_name, record.end.outputs["model"])
+    told: dict[str, Any] = {"port": port, "idle_timeout": idle_timeout, "engine": engine}
+    config = attrs.evolve(app.settings.serve, **{k: v for k, v in told.items() if v is not None})
+    app.tell(_lifetime(config))
+    run = model.serve(config, detached=True)
+    stop = app.command("stop", "--run-name", run_name)
+    if detach:
+        app.tell(f"Stop it: {stop}")
+        app.answer({"ref": run.ref}, run.ref)
+        return
+
+    def interrupted() -> str:
+        run.cancel()
+        return f"{run.ref} was not up yet, and is stopped."
+
+    ready = watch(run, title=f"deploy {run_name}", interrupted=interrupted)
+    assert isinstance(ready, Ready)
+    key = retry(lambda: app.provider.api_key(run.run_id))
+    values = {"ref": run.ref, "url": ready.url, "model": ready.model, "idle_timeout": config.idle_timeout}
+    app.answer(
+        {**values, "api_key": key} if show_key else values,
+        "\n".join(
+            [
+                f"URL:   {ready.url}",
+                f"Model: {ready.model}",
+                f"Key:   {_key_line(app, run_name, key, show_key)}",
+                f"Try:   {curl(app, ready, run_name, has_key=key is not None)}",
+                f"Stop:  {stop}",
+            ]
+        ),
+    )
+
+
+@click.command()
+@click.argument("question")
+@endpoint_name
+@foreign_options
+@shared
+def ask(
+    app: App, question: str, run_name: str | None, url: str | None, api_key_env: str | None, model: str
+) -> None:
+    """Translate one question at a live endpoint."""
+    if not question.strip():
+        raise ConfigError("The question is empty.")
+    endpoint = the_endpoint(app, run_name, url, api_key_env, model)
+    started = time.perf_counter()
+    answer = retry(lambda: endpoint.translate(question))
+    values = {
+        "question": question,
+        "query": str(answer),
+        "seconds": round(time.perf_counter() - started, 4),
+        "server_seconds": answer.server_seconds,
+        "url": endpoint.url,
+    }
+    if not answer:
+        app.tell("The answer is empty.")
+    app.answer(values, str(answer))
+
+
+@click.command()
+@endpoint_name
+@shared
+def key(app: App, run_name: str | None) -> None:
+    """Print the API key of a live endpoint."""
+    record = live_endpoint(app, run_name)
+    value = retry(lambda: app.provider.api_key(record.run_id))
+    app.answer({"run_id": record.run_id, "api_key": value}, value or "")
+
+
+@click.command()
+@click.option("--run-name", metavar="NAME", help="Whose endpoint.")
+@click.option("--all", "everyone", is_flag=True, help="Stop all endpoints.")
+@shared
+def stop(app: App, run_name: str | None, everyone: bool) -> None:
+    """Stop an endpoint."""
+    if everyone == (run_name is not None):
+        raise click.UsageError("Say which: --run-name NAME or --all.", click.get_current_context())
+    records = retry(app.provider.runs) if run_name is None else records_of(app.provider, run_name)
+    live = [record for record in records if record.task.kind == "serve" and is_live(record)]
+    for record in live:
+        retry(partial(app.provider.cancel, record.run_id))
+    names = [record.run_id for record in live]
+    app.answer({"stopped": names}, f"Stopped {', '.join(names)}." if names else "No endpoint was up.")
+
+
+def _lifetime(config: ServeConfig) -> str:
+    if not config.idle_timeout:
+        return "The endpoint stays up until it is stopped."
+    return f"The endpoint stays up until it is stopped, or idle for {duration(config.idle_timeout)}."
+
+
+def _key_line(app: App, name: str, key: str | None, show: bool) -> str:
+    if key is None:
+        return "none is asked for"
+    return key if show else app.command("key", "--run-name", name)

@@ -1,0 +1,258 @@
+"""Report: how a fine-tuned model does against the targets, and against a baseline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from attrs import field, frozen
+
+from .errors import EvaluationError
+from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, verdict
+from .report_text import figures, milliseconds, share, side_notes, table
+from .results import SCHEMA, Results, Row, pair_rows, write
+
+
+@frozen
+class Pair:
+    """Two answers to the same question.
+
+    Attributes:
+        model: The model's row.
+        baseline: The baseline's row.
+    """
+
+    model: Row
+    baseline: Row
+
+    @property
+    def verdict(self) -> Verdict:
+        """Which of the two is right."""
+        return verdict(self.model.right, self.baseline.right)
+
+
+@frozen
+class Line:
+    """One row of the report's table.
+
+    Attributes:
+        metric: What is measured.
+        model: The model's figure.
+        baseline: The baseline's figure; `-` when there is none.
+        target: What the model's figure is to be.
+        passed: Whether it is.
+    """
+
+    metric: str
+    model: str
+    baseline: str
+    target: str
+    passed: bool
+
+    @property
+    def status(self) -> str:
+        """PASS or FAIL."""
+        return "PASS" if self.passed else "FAIL"
+
+
+@frozen
+class Report:
+    """How a model does against the targets, and against a baseline. `str(report)` is the table with notes.
+
+    Made by `Report.of`, `Report.from_files` or `Evaluator.compare`.
+
+    Attributes:
+        model: The model's results, on the questions that both were asked.
+        baseline: The baseline's, on the same; None without baseline.
+        titles: Heads of the two columns.
+        left_out: Questions that only one of the two was asked.
+    """
+
+    model: Results
+    baseline: Results | None = None
+    titles: tuple[str, str] = ("Fine-tuned", "Baseline")
+    left_out: int = 0
+    pairs: tuple[Pair, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        model: Results,
+        baseline: Results | None = None,
+        *,
+        titles: tuple[str, str] = ("Fine-tuned", "Baseline"),
+    ) -> Report:
+        """Compare two results on the questions that both were asked.
+
+        Raises:
+            EvaluationError: There is no such question.
+        """
+        if baseline is None:
+            return cls(model, None, titles)
+        pairs = tuple(Pair(*rows) for rows in pair_rows(model, baseline))
+        if not pairs:
+            raise EvaluationError(
+                f"{model.name} and {baseline.name} were asked no question in common.",
+                hint="Make the baseline again on the same data: `nls-finetune eval baseline`.",
+            )
+        return cls(
+            model if len(pairs) == len(model.rows) else model.only(pair.model for pair in pairs),
+            baseline.only(pair.baseline for pair in pairs),
+            titles,
+            len(model.rows) + len(baseline.rows) - 2 * len(pairs),
+            pairs,
+        )
+
+    @classmethod
+    def from_files(
+        cls,
+        model: str | Path,
+        baseline: str | Path | None = None,
+        *,
+        titles: tuple[str, str] = ("Fine-tuned", "Baseline"),
+    ) -> Report:
+        """Compare two evaluation files.
+
+        Raises:
+            EvaluationError: One is missing or is not one, or they have no question in common.
+        """
+        other = None if baseline is None else Results.read(baseline)
+        return cls.of(Results.read(model), other, titles=titles)
+
+    @property
+    def lines(self) -> tuple[Line, Line, Line]:
+        """The rows of the table."""
+        model, baseline = self.model, self.baseline
+        latency, other = model.latency, baseline.latency if baseline else None
+        return (
+            Line(
+                "Syntax Valid",
+                share(model.syntax_valid, SYNTAX_TARGET),
+                share(baseline.syntax_valid) if baseline else "-",
+                f"≥{SYNTAX_TARGET:.0%}",
+                model.syntax_valid.value >= SYNTAX_TARGET,
+            ),
+            Line(
+                "Semantic Match",
+                share(model.semantic_match, SEMANTIC_TARGET),
+                share(baseline.semantic_match) if baseline else "-",
+                f"≥{SEMANTIC_TARGET:.0%}",
+                model.semantic_match.value >= SEMANTIC_TARGET,
+            ),
+            Line(
+                "Avg Latency",
+                milliseconds(latency.mean, LATENCY_TARGET_MS) if latency else "-",
+                milliseconds(other.mean) if other else "-",
+                f"≤{LATENCY_TARGET_MS:.0f}ms",
+                latency is not None and latency.mean <= LATENCY_TARGET_MS,
+            ),
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether the model meets every target."""
+        return all(line.passed for line in self.lines)
+
+    @property
+    def verdicts(self) -> Mapping[Verdict, int]:
+        """How many questions have each verdict; empty without baseline."""
+        found = [pair.verdict for pair in self.pairs]
+        return {kind: found.count(kind) for kind in Verdict} if found else {}
+
+    def with_verdict(self, kind: Verdict) -> tuple[Pair, ...]:
+        """The pairs of one verdict."""
+        return tuple(pair for pair in self.pairs if pair.verdict is kind)
+
+    @property
+    def table(self) -> str:
+        """The table alone."""
+        return table(
+            ("Metric", *self.titles, "Target", "Status"),
+            [(line.metric, line.model, line.baseline, line.target, line.status) for line in self.lines],
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What stands below the table, a line each."""
+        sides = [(self.titles[0], self.model)]
+        if self.baseline is not None:
+            sides.append((self.titles[1], self.baseline))
+        notes = [f"{title}: {figures(title, results)}" for title, results in sides]
+        if self.left_out:
+            common = f"the {len(self.pairs)} questions that both were asked"
+            notes.append(f"Compared on {common}; {self.left_out} others left out")
+        if self.verdicts:
+            notes.append("Verdicts: " + ", ".join(f"{count} {kind}" for kind, count in self.verdicts.items()))
+        for title, results in sides:
+            notes += side_notes(title, results)
+        return tuple(notes)
+
+    def __str__(self) -> str:
+        return "\n".join((self.table, *self.notes))
+
+    def differences(self, limit: int = 10) -> str:
+        """The questions that only one of the two got right, at most `limit` of each, as text."""
+        heads = {Verdict.FINE_TUNED_BETTER: self.titles[0], Verdict.BASELINE_BETTER: self.titles[1]}
+        lines = []
+        for kind, title in heads.items():
+            pairs = self.with_verdict(kind)
+            lines.append(f"Only {title} is right: {len(pairs)}")
+            lines += [_difference(pair, self.titles) for pair in pairs[:limit]]
+            lines += [f"  and {len(pairs) - limit} more"] if len(pairs) > limit else []
+        return "\n".join(lines)
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, as plain JSON values."""
+        return {
+            "passed": self.passed,
+            "titles": list(self.titles),
+            "lines": [{**msgspec.to_builtins(line), "status": line.status} for line in self.lines],
+            "model": self.model.summary(),
+            "baseline": self.baseline.summary() if self.baseline else None,
+            "verdicts": {str(kind): count for kind, count in self.verdicts.items()},
+            "left_out": self.left_out,
+        }
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write the report, its figures and all its rows, to a file that `from_json` reads.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        baseline = self.baseline.to_json() if self.baseline else None
+        body = {
+            "schema": SCHEMA,
+            "report": self.summary(),
+            "model": self.model.to_json(),
+            "baseline": baseline,
+        }
+        return write(Path(path), body)
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Report:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            EvaluationError: There is no such file, or it is not a report.
+        """
+        file = Path(path)
+        try:
+            body = json.loads(file.read_bytes())
+            model = Results.from_json(body["model"])
+            baseline = body["baseline"] and Results.from_json(body["baseline"])
+            pairs = tuple(Pair(*rows) for rows in pair_rows(model, baseline)) if baseline else ()
+            one, other = body["report"]["titles"]
+            return cls(model, baseline, (one, other), body["report"]["left_out"], pairs)
+        except OSError as error:
+            raise EvaluationError(f"{file}: cannot be read: {error.strerror}.") from None
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise EvaluationError(f"{file}: not a report: {error}.") from None
+
+
+def _difference(pair: Pair, titles: Sequence[str]) -> str:
+    rows = zip(titles, (pair.model, pair.baseline), strict=True)
+    answers = "".join(f"\n    {title}: {row.error or row.actual}" for title, row in rows)
+    return f"  {pair.model.question}\n    expected: {pair.model.expected}{answers}"

@@ -1,0 +1,83 @@
+"""How a report reads: its table in box-drawing characters, and the notes below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from .results import Latency, Results, Share
+
+_SIDES = "<>>>^"
+_SLICE = "held_out"
+_SHOWN = 5
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Draw a table of metric, model, baseline, target and status.
+
+    The metric stands to the left, the status in the middle, figures to the right; the two columns of answers
+    are equally wide.
+    """
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    widths[1] = widths[2] = max(widths[1], widths[2])
+
+    def border(left: str, between: str, right: str) -> str:
+        return left + between.join("─" * (width + 2) for width in widths) + right
+
+    def line(cells: Sequence[str]) -> str:
+        placed = (f"{cell:{side}{width}}" for cell, side, width in zip(cells, _SIDES, widths, strict=True))
+        return f"│ {' │ '.join(placed)} │"
+
+    return "\n".join(
+        [border("┌", "┬", "┐"), line(heads), border("├", "┼", "┤"), *map(line, rows), border("└", "┴", "┘")]
+    )
+
+
+def share(part: Share, target: float = 0.0) -> str:
+    """`49/50 (98%)`; rounded down where rounding would hide that a target is missed."""
+    percent = round(100 * part.value)
+    if part.value < target <= percent / 100:
+        percent = math.floor(100 * part.value)
+    return f"{part.count}/{part.total} ({percent}%)"
+
+
+def milliseconds(value: float, target: float = math.inf) -> str:
+    """`2167ms`; rounded up where rounding would hide that a target is missed."""
+    shown = round(value)
+    return f"{math.ceil(value) if shown <= target < value else shown}ms"
+
+
+def figures(title: str, results: Results) -> str:
+    """Who was asked how much, and how long it took."""
+    parts = [results.name] if results.name != title else []
+    asked = f" of {results.asked}, interrupted" if results.partial else ""
+    parts.append(f"{len(results.rows)} questions{asked}")
+    if latency := results.latency:
+        parts.append(f"latency {_percentiles(latency)}")
+    if server := results.server_latency:
+        parts.append(f"server alone {_percentiles(server)}")
+    if results.cold_start_seconds is not None:
+        parts.append(f"first request {results.cold_start_seconds:.2f}s")
+    return "; ".join(parts)
+
+
+def side_notes(title: str, results: Results) -> list[str]:
+    """What held-out rows, failed requests and hallucinations there are, a line each."""
+    total = len(results.rows)
+    notes = [
+        f"{title}, {_SLICE}={value}: syntax valid {share(part.syntax_valid)}, "
+        f"semantic match {share(part.semantic_match)}"
+        for value, part in results.slices(_SLICE).items()
+    ]
+    if failed := results.failures:
+        first = f"the first: {failed[0].question!r}: {failed[0].error}"
+        notes.append(f"{title}: {len(failed)} of {total} requests failed, which counts as wrong; {first}")
+    found = list(results.hallucinations.items())
+    notes += [f"{title} hallucinates {each} ({count} of {total})" for each, count in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        notes.append(f"{title} hallucinates {len(found) - _SHOWN} other operators")
+    return notes
+
+
+def _percentiles(latency: Latency) -> str:
+    return f"p50 {latency.p50:.0f}ms, p95 {latency.p95:.0f}ms, p99 {latency.p99:.0f}ms"

@@ -1,0 +1,162 @@
+"""Serve: a model behind an OpenAI-compatible API on this machine, until cancelled or idle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from ..endpoint import Endpoint
+from ..errors import ConfigError, NlsError, RunFailed
+from ..events import Cancelled, Log, Ready
+from ..prompt import CHAT_TEMPLATE_KWARGS
+from ..rundir import RunDirectory
+from ..tasks import Serve, ServeConfig
+from .devices import DeviceName, choose_device
+from .loading import fetch
+from .telling import Tell
+
+API_KEY_ENV = "NLS_API_KEY"
+"""Where the worker finds the key that its server asks for; it stands in no argument and no event."""
+
+_HOST = "127.0.0.1"
+_WARM_UP = "python files with async functions"
+
+
+class IdleClock:
+    """Knows for how long a server has had nothing to do.
+
+    Attributes:
+        timeout: Seconds without a request after which the server should end; 0 is never.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self._last = time.monotonic()
+
+    def touch(self) -> None:
+        """Note a request, when it begins and when it ends."""
+        self._last = time.monotonic()
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the server should end, at most 0 when it should now."""
+        return self._last + self.timeout - time.monotonic() if self.timeout > 0 else float("inf")
+
+    @property
+    def reason(self) -> str:
+        """Why the server ended, as `Cancelled` tells it."""
+        return f"idle for {self.timeout:g} s"
+
+
+def serve(directory: RunDirectory, task: Serve, tell: Tell, device: DeviceName = "auto") -> Cancelled:
+    """Serve until the idle timeout; a signal ends it sooner.
+
+    Raises:
+        NlsError: The server does not come up, or dies; the message says why.
+    """
+    key = os.environ.pop(API_KEY_ENV, None)
+    engine = choose_engine(task.config.engine, device)
+    with bind(task.config.port) as listener:
+        model = fetch(directory.resolve(task.model), tell)
+        tell(Log(f"serving {model} with {engine}"))
+        if engine == "vllm":
+            from .vllm_engine import serve_vllm
+
+            return serve_vllm(model, task.config, listener, key, tell)
+        return _serve_here(model, task.config, listener, key, tell)
+
+
+def choose_engine(
+    wanted: Literal["auto", "vllm", "transformers"], device: DeviceName = "auto"
+) -> Literal["vllm", "transformers"]:
+    """The engine to serve with: vLLM where it is installed and there is a GPU.
+
+    Raises:
+        ConfigError: vLLM is demanded, and cannot run here.
+    """
+    if wanted == "transformers":
+        return wanted
+    installed = shutil.which("vllm") is not None
+    if wanted == "vllm":
+        if not installed:
+            raise ConfigError(
+                "vLLM is demanded, and is not installed here.",
+                hint="pip install 'nls-sdk[vllm]' on a machine with a GPU, or serve with engine = 'auto'.",
+            )
+        choose_device("cuda")
+        return "vllm"
+    return "vllm" if installed and choose_device(device).type == "cuda" else "transformers"
+
+
+def bind(port: int) -> socket.socket:
+    """A socket bound to a port of the loopback; 0 takes a free one.
+
+    Raises:
+        ConfigError: The port is in use.
+    """
+    try:
+        return socket.create_server((_HOST, port))
+    except OSError as error:
+        raise ConfigError(
+            f"Port {port} of {_HOST} cannot be used: {os.strerror(error.errno or 0)}.",
+            hint="Choose another with --port, or 0 for a free one.",
+        ) from None
+
+
+def warm_up(url: str, config: ServeConfig, key: str | None, tell: Tell) -> None:
+    """Have one real request answered, and only then tell `Ready`.
+
+    Raises:
+        NlsError: The server does not answer it.
+    """
+    endpoint = Endpoint(url, api_key=key, model=config.model_name, max_tokens=8, timeout=300.0)
+    started = time.monotonic()
+    endpoint.translate(_WARM_UP)
+    tell(Log(f"the first request took {time.monotonic() - started:.2f} s"))
+    tell(Ready(url, config.model_name))
+
+
+def _serve_here(
+    model: Path, config: ServeConfig, listener: socket.socket, key: str | None, tell: Tell
+) -> Cancelled:
+    """Serve with our own server, in this process."""
+    from . import server
+
+    clock = IdleClock(config.idle_timeout)
+    failures: list[NlsError] = []
+
+    def watch(url: str, stop: Callable[[], None]) -> None:
+        try:
+            warm_up(url + "/v1", config, key, tell)
+        except NlsError as error:
+            failures.append(error)
+            return stop()
+        clock.touch()
+        while (left := clock.seconds_left) > 0:
+            time.sleep(min(left, 3600.0))
+        stop()
+
+    app = server.create_app(
+        model,
+        api_key=key,
+        model_name=config.model_name,
+        max_model_len=config.max_length,
+        chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
+        on_request=clock.touch,
+    )
+    server.serve(
+        app,
+        sock=listener,
+        on_ready=lambda url, stop: threading.Thread(target=watch, args=(url, stop), daemon=True).start(),
+    )
+    if failures:
+        raise RunFailed(f"The server did not answer its first request: {failures[0].message}")
+    if clock.seconds_left > 0:
+        raise RunFailed("The server ended by itself.")
+    return Cancelled(clock.reason)

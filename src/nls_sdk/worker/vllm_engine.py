@@ -1,0 +1,145 @@
+"""vLLM's own server as a child of the worker, which it does not outlive."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import httpx
+
+from ..errors import RunFailed
+from ..events import Cancelled
+from ..prompt import CHAT_TEMPLATE_KWARGS
+from ..tasks import ServeConfig
+from .serving import IdleClock, warm_up
+from .telling import Tell
+
+_START_TIMEOUT = 900.0
+"""Seconds for loading and compiling; a large model on a cold disk takes minutes."""
+_POLL = 1.0
+_LAST_WORDS = 15
+_ACTIVITY = re.compile(r"^vllm:(?:num_requests_running|num_requests_waiting|request_success_total).*$", re.M)
+_PR_SET_PDEATHSIG = 1
+
+
+def command(model: Path, config: ServeConfig, port: int) -> list[str]:
+    """The command line of the server; the API key is not in it."""
+    return [
+        *("vllm", "serve", str(model)),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--served-model-name", config.model_name),
+        *("--max-model-len", str(config.max_length)),
+        *("--default-chat-template-kwargs", json.dumps(CHAT_TEMPLATE_KWARGS)),
+    ]
+
+
+def serve_vllm(
+    model: Path, config: ServeConfig, listener: socket.socket, key: str | None, tell: Tell
+) -> Cancelled:
+    """Serve until the idle timeout.
+
+    Args:
+        model: The model's folder.
+        config: How it is served.
+        listener: Bound to the port to serve on; closed here, since vLLM binds it itself.
+        key: What clients must send; vLLM reads it from its environment.
+        tell: Told when it is ready.
+
+    Raises:
+        RunFailed: vLLM ended or did not answer; the message has its last words.
+    """
+    port = listener.getsockname()[1]
+    listener.close()
+    environment = os.environ | ({"VLLM_API_KEY": key} if key else {})
+    child = subprocess.Popen(
+        command(model, config, port),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+    )
+    last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+    threading.Thread(target=_forward, args=(child, last_words), daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _await_health(child, url, last_words)
+        warm_up(f"{url}/v1", config, key, tell)
+        return _await_idle(child, url, IdleClock(config.idle_timeout), last_words)
+    finally:
+        _stop(child)
+
+
+def _await_health(child: subprocess.Popen[str], url: str, last_words: deque[str]) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while time.monotonic() < deadline:
+        _check_alive(child, last_words)
+        try:
+            if httpx.get(f"{url}/health", timeout=5.0).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(_POLL)
+    raise RunFailed(f"vLLM was not ready after {_START_TIMEOUT:g} s.", hint="The run's log has its output.")
+
+
+def _await_idle(
+    child: subprocess.Popen[str], url: str, clock: IdleClock, last_words: deque[str]
+) -> Cancelled:
+    before = ""
+    while clock.seconds_left > 0:
+        _check_alive(child, last_words)
+        try:
+            now = "\n".join(_ACTIVITY.findall(httpx.get(f"{url}/metrics", timeout=5.0).text))
+        except httpx.HTTPError:
+            now = before
+        if now != before:
+            before = now
+            clock.touch()
+        time.sleep(min(_POLL, max(clock.seconds_left, 0.0)))
+    return Cancelled(clock.reason)
+
+
+def _check_alive(child: subprocess.Popen[str], last_words: deque[str]) -> None:
+    code = child.poll()
+    if code is None:
+        return
+    time.sleep(0.2)  # Its last words may still be in the pipe.
+    errors = [line for line in last_words if "Error" in line]
+    cause = (errors or [*last_words] or ["it said nothing"])[-1].strip()
+    raise RunFailed(f"vLLM ended with code {code}: {cause}", hint="The run's log has all of its output.")
+
+
+def _forward(child: subprocess.Popen[str], last_words: deque[str]) -> None:
+    assert child.stdout is not None
+    for line in child.stdout:
+        last_words.append(line)
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    if child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

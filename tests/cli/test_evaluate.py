@@ -1,0 +1,166 @@
+"""`eval baseline|run|report` and `compare`, against a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cli.calling import Call
+from stub_server import StubServer
+
+from nls_sdk import Dataset
+from nls_sdk.results import Results
+
+FOLDER = Path("data/datasets/evaluations")
+
+pytestmark = pytest.mark.usefixtures("data")
+
+
+def right(question: str) -> str:
+    """The query that the data expects."""
+    return f"lang:go {question.split()[1]}"
+
+
+def wrong(question: str) -> str:
+    return f"path:nowhere {question}"
+
+
+@pytest.fixture
+def good() -> Iterator[StubServer]:
+    with StubServer(right) as server:
+        yield server
+
+
+@pytest.fixture
+def bad() -> Iterator[StubServer]:
+    with StubServer(wrong) as server:
+        yield server
+
+
+def test_eval_run_writes_a_file_and_prints_the_table(call: Call, good: StubServer) -> None:
+    done = call("eval", "run", "--url", good.url)
+    assert done.code == 0
+    assert "2/2 (100%)" in done.out
+    assert "evaluate Fine-tuned: 2/2" in done.err
+    (file,) = FOLDER.glob("eval-*.json")
+    assert f"Written: {file}" in done.err
+    assert Results.read(file).semantic_match.count == 2
+
+
+def test_a_sample(call: Call, good: StubServer) -> None:
+    found = call("eval", "run", "--url", good.url, "--sample", "1", "--json").json
+    assert found["model"]["questions"] == 1
+    assert Path(found["file"]).exists()
+
+
+def test_baseline_then_run_then_report(call: Call, good: StubServer, bad: StubServer) -> None:
+    os.environ["OPENAI_API_KEY"] = "sk-test"
+    baseline = call("eval", "baseline", "--base-url", bad.url)
+    assert baseline.code == 0
+    assert "sk-test" not in baseline.out + baseline.err
+    assert bad.asked[0].headers["authorization"] == "Bearer sk-test"
+    assert (FOLDER / "baseline-gpt-4o-mini.json").exists()
+    call("eval", "run", "--url", good.url)
+    report = call("eval", "report")
+    assert report.code == 0
+    assert "Baseline:   data/datasets/evaluations/baseline-gpt-4o-mini.json" in report.err
+    assert "2/2 (100%)" in report.out
+    assert "0/2 (0%)" in report.out
+    assert call("eval", "report", "--json").json["verdicts"]["fine_tuned_better"] == 2
+
+
+def test_report_is_1_when_a_target_is_missed_and_run_is_not(call: Call, bad: StubServer) -> None:
+    assert call("eval", "run", "--url", bad.url).code == 0
+    report = call("eval", "report", "--json")
+    assert report.code == 1
+    assert report.json["passed"] is False
+
+
+def test_no_key_is_said_before_any_work(call: Call) -> None:
+    done = call("eval", "baseline")
+    assert done.code == 2
+    assert "OPENAI_API_KEY is not set" in done.err
+    assert "https://platform.openai.com/api-keys" in done.err
+    assert not FOLDER.exists()
+
+
+class Interrupting(StubServer):
+    """Presses Ctrl-C before it answers its `at`-th request, the warm-up counted."""
+
+    def __init__(self, at: int) -> None:
+        from _thread import interrupt_main
+
+        def script(question: str) -> str:
+            if len(self.asked) >= at:
+                interrupt_main()
+            return right(question)
+
+        super().__init__(script)
+
+
+def test_ctrl_c_keeps_what_was_answered(call: Call, data: Path) -> None:
+    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(50)]
+    Dataset.from_pairs(pairs).write(data / "val.jsonl")
+    with Interrupting(at=6) as server:
+        done = call("eval", "run", "--url", server.url)
+    assert done.code == 130
+    (file,) = FOLDER.glob("eval-*.json")
+    assert f"kept in {file}" in done.err
+    assert 0 < len(Results.read(file).rows) < 50
+    assert "interrupted" in call("eval", "report").out
+
+
+def test_half_a_baseline_does_not_take_the_place_of_a_whole_one(
+    call: Call, data: Path, good: StubServer
+) -> None:
+    os.environ["OPENAI_API_KEY"] = "sk-test"
+    call("eval", "baseline", "--base-url", good.url)
+    whole = (FOLDER / "baseline-gpt-4o-mini.json").read_bytes()
+    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(50)]
+    Dataset.from_pairs(pairs).write(data / "val.jsonl")
+    with Interrupting(at=6) as server:
+        assert call("eval", "baseline", "--base-url", server.url).code == 130
+    assert (FOLDER / "baseline-gpt-4o-mini.json").read_bytes() == whole
+    assert (FOLDER / "partial-baseline-gpt-4o-mini.json").exists()
+
+
+def test_ctrl_c_before_the_first_answer_leaves_no_file(call: Call) -> None:
+    with Interrupting(at=1) as server:
+        done = call("eval", "run", "--url", server.url)
+    assert done.code == 130
+    assert "nothing to keep" in done.err
+    assert not FOLDER.exists()
+
+
+def test_compare_two_evaluations(call: Call, good: StubServer, bad: StubServer) -> None:
+    files = []
+    for server in (good, bad):
+        files.append(call("eval", "run", "--url", server.url, "--json").json["file"])
+    done = call("compare", *files)
+    assert done.code == 0
+    assert Path(files[0]).stem in done.out
+    assert "is right: 2" in done.out
+
+
+@pytest.mark.parametrize("spoil", [lambda p: p.write_text("{"), lambda p: p.write_text("[]")])
+def test_a_file_that_is_no_evaluation(call: Call, spoil: Callable[[Path], object]) -> None:
+    spoil(Path("x.json"))
+    done = call("compare", "x.json", "x.json")
+    assert done.code == 2
+    assert "x.json" in done.err
+
+
+def test_no_evaluation_yet(call: Call) -> None:
+    done = call("eval", "report")
+    assert done.code == 2
+    assert "`nls-finetune eval run` makes one" in done.err
+
+
+def test_a_server_that_is_not_there(call: Call) -> None:
+    done = call("eval", "run", "--url", "http://127.0.0.1:9/v1", "--json")
+    assert done.code == 1
+    assert json.loads(done.out)["error"]["type"] == "EndpointUnavailable"
+    assert not FOLDER.exists()

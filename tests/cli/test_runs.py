@@ -1,0 +1,87 @@
+"""`list-runs`, `status`, `logs`, `cancel`, `plugins`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cli.calling import Call
+
+from nls_sdk.events import load_event
+from nls_sdk.testing import FakeProvider
+
+pytestmark = pytest.mark.usefixtures("data")
+
+
+def test_no_runs_yet(call: Call) -> None:
+    assert call("list-runs").out == "There are no runs at fake yet.\n"
+    assert call("status", "--json").json == []
+
+
+def test_list_runs(call: Call) -> None:
+    call("train", "--run-name", "one")
+    call("train", "--run-name", "two", "--detach")
+    lines = call("list-runs").out.splitlines()
+    assert lines[0].split() == ["NAME", "KIND", "STATE", "STEP", "LOSS", "AGE"]
+    assert lines[1].split()[:5] == ["one", "train", "succeeded", "3/3", "0.3333"]
+    assert lines[2].split()[:5] == ["two", "train", "queued", "-", "-"]
+    assert [run["run_id"] for run in call("list-runs", "--json").json] == ["one.train", "two.train"]
+    assert call("list-runs", "--kind", "merge", "--json").json == []
+
+
+def test_status_shows_what_is_under_way_else_the_newest(call: Call, fake: FakeProvider) -> None:
+    call("train", "--run-name", "one", "--detach")
+    call("train", "--run-name", "two", "--set", "seed=2")
+    assert call("status").out.startswith("one.train: queued")
+    fake.cancel("one.train")
+    assert call("status").out.startswith("two.train: succeeded")
+    assert "stopped: cancelled" in call("status", "--run-name", "one").out
+
+
+def test_logs_replay_a_run(call: Call) -> None:
+    call("train", "--run-name", "one")
+    done = call("logs", "--run-name", "one")
+    assert done.out.splitlines()[0] == "attempt 1"
+    assert done.out.splitlines()[-1].startswith("succeeded")
+
+
+def test_logs_as_json_are_events(call: Call) -> None:
+    call("train", "--run-name", "one")
+    lines = call("logs", "--run-name", "one", "--json").out.splitlines()
+    events = [load_event(line) for line in lines]
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5]
+    assert json.loads(lines[-1])["event"] == "succeeded"
+
+
+def test_logs_follow_a_run_to_its_end(call: Call) -> None:
+    call("train", "--run-name", "one", "--detach")
+    assert "succeeded" in call("logs", "--run-name", "one", "--follow").out
+
+
+def test_logs_of_a_kind_that_is_not_there(call: Call) -> None:
+    call("train", "--run-name", "one")
+    done = call("logs", "--run-name", "one", "--kind", "merge")
+    assert done.code == 2
+    assert "It has: train." in done.err
+
+
+def test_cancel_stops_what_is_under_way(call: Call, fake: FakeProvider) -> None:
+    call("train", "--run-name", "one", "--detach")
+    assert call("cancel", "--run-name", "one", "--json").json == {"cancelled": ["one.train"]}
+    assert fake.runs()[0].state == "cancelled"
+    assert call("cancel", "--run-name", "one").out == "Nothing was under way.\n"
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "cancel"])
+def test_an_unknown_name_lists_the_near_ones(call: Call, command: str) -> None:
+    call("train", "--run-name", "experiment")
+    done = call(command, "--run-name", "experimnt")
+    assert done.code == 2
+    assert "Near it: experiment." in done.err
+
+
+def test_plugins_lists_the_installed_ones(call: Call) -> None:
+    found = {(plugin["role"], plugin["name"]): plugin for plugin in call("plugins", "--json").json}
+    assert found["provider", "local"]["problem"] == ""
+    assert found["baseline", "openai"]["problem"] == ""
+    assert call("plugins").out.splitlines()[0].split() == ["ROLE", "NAME", "PACKAGE", "STATE"]

@@ -1,0 +1,150 @@
+"""`deploy`, `ask`, `key`, `stop`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from cli.calling import Call
+from stub_server import StubServer, status
+
+from nls_sdk.events import Event
+from nls_sdk.tasks import Serve
+from nls_sdk.testing import FakeProvider
+
+pytestmark = pytest.mark.usefixtures("data")
+
+
+@pytest.fixture
+def merged(call: Call, data: Path) -> None:
+    for step in ("train", "merge"):
+        assert call(step, "--run-name", "first").code == 0
+
+
+@pytest.mark.usefixtures("merged")
+def test_deploy_prints_the_way_in_and_never_the_key(call: Call, fake: FakeProvider) -> None:
+    done = call("deploy", "--run-name", "first", "--idle-timeout", "90")
+    assert done.code == 0
+    assert "URL:   http://127.0.0.1:9/v1" in done.out
+    assert '-H "Authorization: Bearer $(nls-finetune key --run-name first)"' in done.out
+    assert "stop --run-name first" in done.out
+    assert "idle for 1 min 30 s" in done.err
+    assert "fake-api-key" not in done.out + done.err
+    task = fake.submitted[-1]
+    assert isinstance(task, Serve)
+    assert task.detached
+    assert fake.runs()[-1].state == "ready"
+
+
+@pytest.mark.usefixtures("merged")
+def test_deploy_shows_the_key_when_it_is_asked_to(call: Call) -> None:
+    assert call("deploy", "--run-name", "first", "--show-key", "--json").json["api_key"] == "fake-api-key"
+    assert "api_key" not in call("deploy", "--run-name", "first", "--json").json
+
+
+@pytest.mark.usefixtures("merged")
+def test_the_curl_line_is_one_that_a_shell_reads(call: Call) -> None:
+    out = call("deploy", "--run-name", "first").out
+    line = next(line for line in out.splitlines() if line.startswith("Try:")).partition(":")[2]
+    words = shlex.split(line)
+    assert words[:3] == ["curl", "-s", "http://127.0.0.1:9/v1/chat/completions"]
+    assert '"enable_thinking": false' in words[words.index("-d") + 1]
+
+
+def test_ctrl_c_stops_a_server_that_is_not_up_yet(call: Call) -> None:
+    class Interrupted(FakeProvider):
+        def events(self, run_id: str, *, after: int = 0) -> Sequence[Event]:
+            if run_id == "first.serve":
+                raise KeyboardInterrupt
+            return super().events(run_id, after=after)
+
+    provider = Interrupted()
+    for step in ("train", "merge"):
+        assert call(step, "--run-name", "first", provider=provider).code == 0
+    done = call("deploy", "--run-name", "first", provider=provider)
+    assert done.code == 130
+    assert "not up yet, and is stopped" in done.err
+    assert provider.runs()[-1].state == "cancelled"
+
+
+def test_deploy_of_what_is_not_merged(call: Call) -> None:
+    call("train", "--run-name", "first")
+    done = call("deploy", "--run-name", "first")
+    assert done.code == 2
+    assert "First: nls-finetune merge --run-name first" in done.err
+
+
+def test_ask_the_only_endpoint(call: Call) -> None:
+    with StubServer("lang:go foo", key="fake-api-key") as server:
+        fake = FakeProvider(url=server.url)
+        for step in ("train", "merge", "deploy"):
+            call(step, "--run-name", "first", provider=fake)
+        done = call("ask", "foo in go", provider=fake)
+        assert (done.code, done.out) == (0, "lang:go foo\n")
+        found = call("ask", "foo in go", "--run-name", "first", "--json", provider=fake).json
+        assert (found["question"], found["query"]) == ("foo in go", "lang:go foo")
+        assert found["seconds"] > 0
+
+
+def test_ask_another_server(call: Call) -> None:
+    os.environ["MY_KEY"] = "k-1"
+    with StubServer("lang:go", key="k-1") as server:
+        done = call("ask", "go", "--url", server.url, "--api-key-env", "MY_KEY", "--model", "m")
+        assert done.out == "lang:go\n"
+        assert server.asked[0].body["model"] == "m"
+        wrong = call("ask", "go", "--url", server.url)
+    assert wrong.code == 1
+    assert "401" in wrong.err
+
+
+def test_ask_a_server_that_refuses(call: Call) -> None:
+    with StubServer(status(400, "too long")) as server:
+        done = call("ask", "go", "--url", server.url)
+    assert done.code == 1
+    assert "400" in done.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["ask", "go"], "No endpoint is up at fake"),
+        (["ask", " "], "The question is empty"),
+        (["ask", "go", "--api-key-env", "X"], "goes with --url"),
+        (["ask", "go", "--url", "http://h/v1", "--api-key-env", "X"], "X is not set"),
+        (["ask", "go", "--url", "h"], "is not a URL"),
+        (["ask", "go", "--url", "http://h/v1", "--run-name", "x"], "two endpoints"),
+        (["key"], "No endpoint is up"),
+        (["key", "--run-name", "gone"], "No run is called 'gone'"),
+    ],
+)
+def test_no_endpoint_to_ask(call: Call, argv: list[str], said: str) -> None:
+    done = call(*argv)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_several_endpoints_have_to_be_told_apart(call: Call, fake: FakeProvider) -> None:
+    for name, seed in (("one", 1), ("two", 2)):
+        call("train", "--run-name", name, "--set", f"seed={seed}")
+        call("merge", "--run-name", name)
+        call("deploy", "--run-name", name)
+    done = call("key")
+    assert done.code == 2
+    assert "one, two" in done.err
+    assert call("key", "--run-name", "two").out == "fake-api-key\n"
+    assert call("stop", "--run-name", "two", "--json").json == {"stopped": ["two.serve"]}
+    assert call("key").out == "fake-api-key\n"
+    assert call("stop", "--all").out == "Stopped one.serve.\n"
+    assert call("stop", "--all").out == "No endpoint was up.\n"
+    assert {record.state for record in fake.runs() if record.task.kind == "serve"} == {"cancelled"}
+    gone = call("key", "--run-name", "two")
+    assert gone.code == 2
+    assert "is cancelled" in gone.err
+
+
+@pytest.mark.parametrize("argv", [["stop"], ["stop", "--all", "--run-name", "x"]])
+def test_stop_wants_to_know_which(call: Call, argv: list[str]) -> None:
+    assert call(*argv).code == 2

@@ -1,0 +1,83 @@
+"""The endpoint sends what the model was trained on, hides its key, and stops only what is ours."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from stub_server import HALF_JSON, Hang, Reply, StubServer, status
+
+from nls_sdk import Endpoint
+from nls_sdk.errors import ConfigError, EndpointError, EndpointUnavailable
+from nls_sdk.prompt import SYSTEM_PROMPT
+
+
+def test_a_request_is_the_training_prompt_with_thinking_off() -> None:
+    with StubServer("lang:python", key="k") as server:
+        endpoint = Endpoint(server.url, api_key="k", max_tokens=32)
+        assert endpoint.translate("find Python files") == "lang:python"
+        (asked,) = server.asked
+    assert asked.path == "/v1/chat/completions"
+    assert asked.body == {
+        "model": "llm",
+        "messages": [
+            {"role": "system", "content": SYSTEM_PROMPT},
+            {"role": "user", "content": "find Python files"},
+        ],
+        "max_tokens": 32,
+        "temperature": 0.0,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+
+
+def test_an_empty_system_prompt_is_left_out() -> None:
+    with StubServer("lang:python") as server:
+        Endpoint(server.url, system="").translate("find Python files")
+        assert [message["role"] for message in server.asked[0].body["messages"]] == ["user"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (status(401), EndpointError),
+        (status(404), EndpointError),
+        (status(429), EndpointUnavailable),
+        (status(500), EndpointUnavailable),
+        (HALF_JSON, EndpointError),
+        (Hang(), EndpointUnavailable),
+    ],
+)
+def test_a_failing_server_is_a_typed_error(reply: Reply, error: type[EndpointError]) -> None:
+    with StubServer(reply) as server, pytest.raises(EndpointError) as caught:
+        Endpoint(server.url, api_key="sk-secret", timeout=0.5 if isinstance(reply, Hang) else 10).translate(
+            "q"
+        )
+    assert type(caught.value) is error
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_a_bad_url_is_told_at_the_first_question() -> None:
+    endpoint = Endpoint("localhost:8000")
+    with pytest.raises(ConfigError, match="is not a base URL"):
+        endpoint.translate("q")
+
+
+def test_the_key_is_hidden() -> None:
+    endpoint = Endpoint("http://127.0.0.1:1/v1", api_key="sk-secret")
+    assert "sk-secret" not in repr(endpoint)
+    assert endpoint.api_key == "sk-secret"
+
+
+def test_a_server_that_is_not_ours_outlives_the_block() -> None:
+    with StubServer("lang:go") as server:
+        with Endpoint(server.url) as endpoint:
+            endpoint.translate("q")
+        endpoint.stop()
+        assert Endpoint(server.url).translate("q") == "lang:go"
+
+
+def test_many_threads_ask_at_once() -> None:
+    with StubServer(lambda question: f"echo {question}") as server, ThreadPoolExecutor(8) as pool:
+        questions = [f"q{i}" for i in range(40)]
+        answers = list(pool.map(Endpoint(server.url).translate, questions))
+    assert answers == [f"echo {question}" for question in questions]

@@ -1,0 +1,107 @@
+"""Adapters and merged models: merging, deploying, pulling, and what is left when that goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from stub_server import StubServer
+
+from nls_sdk import Adapter, MergedModel, ServeConfig
+from nls_sdk.artifacts import fingerprint
+from nls_sdk.errors import ArtifactError, RunFailed, RunNameTaken
+from nls_sdk.events import Event, Failed, Log
+from nls_sdk.tasks import Serve, Task
+from nls_sdk.testing import FakeProvider
+
+
+@pytest.fixture
+def server() -> Iterator[StubServer]:
+    with StubServer("lang:go", key="fake-api-key") as stub:
+        yield stub
+
+
+@pytest.fixture
+def provider(server: StubServer) -> FakeProvider:
+    return FakeProvider(url=server.url)
+
+
+@pytest.fixture
+def adapter(provider: FakeProvider) -> Adapter:
+    return Adapter(provider, "first", "some/model", provider.keep({"adapter_config.json": b"{}"}))
+
+
+def test_merging_twice_is_merging_once(adapter: Adapter) -> None:
+    merged = adapter.merge().result()
+    assert merged.name == "first"
+    assert adapter.merge().result() == merged
+
+
+def test_another_adapter_cannot_take_the_name(provider: FakeProvider, adapter: Adapter) -> None:
+    adapter.merge().result()
+    other = Adapter(provider, "first", "some/model", provider.keep({"adapter_config.json": b"{ }"}))
+    with pytest.raises(RunNameTaken, match="adapter: content"):
+        other.merge()
+
+
+def test_what_was_made_can_be_pulled(adapter: Adapter, tmp_path: Path) -> None:
+    merged = adapter.merge().result()
+    for thing, to in ((adapter, tmp_path / "adapter"), (merged, tmp_path / "model")):
+        assert thing.pull(to) == to
+        assert not isinstance(thing.artifact, str)
+        assert fingerprint(to)[0] == thing.artifact.digest
+
+
+def test_leaving_the_block_stops_the_server(adapter: Adapter) -> None:
+    with adapter.merge().result().deploy() as endpoint:
+        assert endpoint.translate("anything") == "lang:go"
+        assert endpoint.run
+        assert endpoint.run.record().state == "ready"
+    assert endpoint.run.record().state == "cancelled"
+
+
+def test_deploying_passes_on_how_to_serve_and_how_to_ask(provider: FakeProvider, server: StubServer) -> None:
+    model = MergedModel(provider, "first", "some/model")
+    endpoint = model.deploy(ServeConfig(model_name="mine"), detached=True, name="Ours", max_tokens=7)
+    endpoint.translate("anything")
+    [task] = provider.submitted
+    assert isinstance(task, Serve)
+    assert (task.config.model_name, task.detached) == ("mine", True)
+    assert endpoint.name == "Ours"
+    assert (server.asked[0].body["model"], server.asked[0].body["max_tokens"]) == ("mine", 7)
+
+
+def test_a_server_that_does_not_come_up_is_not_left_running() -> None:
+    def script(task: Task, attempt: int) -> Iterable[Event]:
+        return [Log("loading"), Failed("port 8000 is in use")]
+
+    provider = FakeProvider(script)
+    with pytest.raises(RunFailed, match="port 8000 is in use"):
+        MergedModel(provider, "first", "some/model").deploy()
+    assert [record.state for record in provider.runs()] == ["failed"]
+
+
+def test_an_interrupted_deployment_stops_the_server() -> None:
+    def script(task: Task, attempt: int) -> Iterator[Event]:
+        yield Log("loading")
+        raise KeyboardInterrupt
+
+    provider = FakeProvider(script)
+    with pytest.raises(KeyboardInterrupt):
+        MergedModel(provider, "first", "some/model").deploy()
+    assert [record.state for record in provider.runs()] == ["cancelled"]
+
+
+def test_an_untuned_model_is_a_hub_id_or_a_pushed_folder(provider: FakeProvider, tmp_path: Path) -> None:
+    assert MergedModel.untuned("some/model", provider).artifact == "some/model"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    pushed = MergedModel.untuned(str(tmp_path / "model"), provider).artifact
+    assert not isinstance(pushed, str)
+    assert pushed.digest == fingerprint(tmp_path / "model")[0]
+
+
+def test_a_hub_id_cannot_be_pulled(provider: FakeProvider, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="some/model is a hub id"):
+        MergedModel.untuned("some/model", provider).pull(tmp_path / "model")

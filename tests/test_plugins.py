@@ -1,0 +1,170 @@
+"""Plugins: one that is really installed, and others that cannot be used and hurt nobody else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from nls_sdk import baseline, provider
+from nls_sdk.errors import ConfigError, PluginBroken, PluginCollision, PluginIncompatible, PluginNotFound
+from nls_sdk.plugins import PluginInfo, installed
+from nls_sdk.testing import BaselineContract
+from nls_sdk.translator import Translator
+
+Install = Callable[..., None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The third party's package; `make` installs it, and where it was not, pip does it here."""
+    if find_spec("nls_sdk_toy"):
+        yield
+        return
+    folder = tmp_path_factory.mktemp("site-packages")
+    package = Path(__file__).with_name("plugin_package")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    subprocess.run([*pip, str(package)], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Put a distribution on the path: its name and version, what it registers, and its module."""
+    known = set(sys.modules)
+
+    def put(
+        name: str, module: str, *, role: str = "providers", plugin: str = "odd", folder: str = ""
+    ) -> None:
+        site = tmp_path / (folder or name)
+        info = site / f"{name.replace('-', '_')}-0.5.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.5\n")
+        code = f"{name.replace('-', '_')}_code"
+        (info / "entry_points.txt").write_text(f"[nls_sdk.{role}]\n{plugin} = {code}:Plugin\n")
+        (site / f"{code}.py").write_text(module)
+        monkeypatch.syspath_prepend(site)
+
+    yield put
+    for name in set(sys.modules) - known:
+        if name.endswith("_code"):
+            del sys.modules[name]
+
+
+def working(version: object = 1) -> str:
+    return f"class Plugin:\n    api_version = {version}\n    name = 'odd'\n"
+
+
+def state(role: str, name: str) -> PluginInfo:
+    return next(info for info in installed() if (info.role, info.name) == (role, name))
+
+
+class TestToyBaseline(BaselineContract):
+    @pytest.fixture
+    def baseline(self) -> Translator:
+        return baseline("toy")
+
+
+def test_an_installed_plugin_is_made_with_its_options() -> None:
+    assert provider("toy", api_key="k").name == "toy"
+    assert baseline("toy", suffix="!").translate("async") == "async!"
+    assert state("provider", "toy") == PluginInfo(
+        "provider", "toy", "nls-sdk-toy 1.2.3", "nls_sdk_toy:ToyProvider"
+    )
+
+
+def test_listing_says_what_is_wrong_with_each_and_spares_the_others(install: Install) -> None:
+    install("nls-sdk-odd", "import no_such_module")
+    assert state("provider", "odd").problem.startswith(
+        "The provider 'odd' of nls-sdk-odd 0.5 cannot be imported"
+    )
+    for role, name in (("provider", "toy"), ("provider", "local"), ("baseline", "toy")):
+        assert state(role, name).problem == ""
+    assert provider("toy").name == "toy"
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("import no_such_module", "No module named 'no_such_module'"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("def Plugin(:", "SyntaxError"),
+        ("class Plagin: ...", "AttributeError"),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_names_its_distribution(
+    install: Install, module: str, says: str
+) -> None:
+    install("nls-sdk-odd", module)
+    with pytest.raises(PluginBroken) as caught:
+        provider("odd")
+    assert "nls-sdk-odd 0.5" in caught.value.message
+    assert says in caught.value.message
+    assert "nls-sdk-odd" in caught.value.hint
+
+
+def test_a_plugin_that_cannot_be_made_names_its_distribution(install: Install) -> None:
+    install("nls-sdk-odd", working() + "    def __init__(self): raise OSError('no network')\n")
+    with pytest.raises(PluginBroken, match=r"nls-sdk-odd 0\.5 cannot be made: OSError: no network"):
+        provider("odd")
+
+
+def test_an_option_that_a_plugin_does_not_know_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"'toy' cannot take these options: .*'colour'"):
+        baseline("toy", colour="red")
+
+
+def test_a_plugins_own_error_is_passed_on(install: Install) -> None:
+    module = "from nls_sdk.errors import ConfigError\n" + working()
+    install("nls-sdk-odd", module + "    def __init__(self): raise ConfigError('ODD_TOKEN is not set.')\n")
+    with pytest.raises(ConfigError, match="ODD_TOKEN"):
+        provider("odd")
+
+
+def test_a_name_that_two_register_is_used_for_neither(install: Install) -> None:
+    install("nls-sdk-odd", working())
+    install("nls-sdk-other", working())
+    with pytest.raises(PluginCollision) as caught:
+        provider("odd")
+    assert "nls-sdk-odd 0.5 and nls-sdk-other 0.5" in caught.value.message
+    assert "Uninstall" in caught.value.hint
+    states = [info for info in installed() if info.name == "odd"]
+    assert [info.distribution for info in states] == ["nls-sdk-odd 0.5", "nls-sdk-other 0.5"]
+    assert all("registered by" in info.problem for info in states)
+    assert provider("toy").name == "toy"
+
+
+def test_a_distribution_seen_twice_is_one(install: Install) -> None:
+    install("nls-sdk-odd", working(), folder="here")
+    install("nls-sdk-odd", working(), folder="there")
+    assert provider("odd").name == "odd"
+
+
+def test_the_same_name_in_both_roles_is_no_collision(install: Install) -> None:
+    install("nls-sdk-odd", working())
+    install("nls-sdk-other", working(), role="baselines")
+    assert provider("odd").name == baseline("odd").name == "odd"
+
+
+@pytest.mark.parametrize(
+    ("version", "says"), [(99, "is written for plugin API 99"), (None, "states no api_version")]
+)
+def test_a_plugin_for_another_api_is_refused(install: Install, version: object, says: str) -> None:
+    install("nls-sdk-odd", working(version), role="baselines")
+    with pytest.raises(PluginIncompatible, match=rf"nls-sdk-odd 0\.5 {says}; this nls-sdk has plugin API 1"):
+        baseline("odd")
+    assert "plugin API" in state("baseline", "odd").problem
+
+
+def test_an_absent_plugin_is_told_with_what_there_is() -> None:
+    with pytest.raises(PluginNotFound) as caught:
+        provider("cluster")
+    assert "'cluster'" in caught.value.message
+    assert "local, toy" in caught.value.message
+    assert "pip install nls-sdk-cluster" in caught.value.hint

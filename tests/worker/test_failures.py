@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from nls_sdk.errors import RecipeError
+from nls_sdk.worker.failures import explain
+
+
+def test_a_full_disk() -> None:
+    failed = explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/checkpoint"))
+    assert failed.message == "The disk is full: /home/checkpoint."
+    assert "goes on from its last checkpoint" in failed.hint
+
+
+def test_a_full_disk_as_safetensors_tells_it() -> None:
+    error = RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert explain(error).message == "The disk is full."
+
+
+def test_a_full_gpu() -> None:
+    failed = explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    assert failed.message == "The GPU ran out of memory."
+    assert "per_device_batch_size" in failed.hint
+
+
+def test_a_full_machine() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 55)
+    assert explain(caught.value).message == "The machine ran out of memory."
+
+
+def test_our_own_errors_speak_for_themselves() -> None:
+    failed = explain(RecipeError("wrong", hint="do this"))
+    assert (failed.message, failed.hint) == ("wrong", "do this")
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        Path("/no/such/file").read_text()
+    assert explain(caught.value).message == "No such file or directory: /no/such/file."
+
+
+def test_anything_else_is_one_line() -> None:
+    failed = explain(KeyError("x"))
+    assert failed.message == "KeyError: 'x'"
+    assert "traceback" in failed.hint
+    assert explain(ValueError("\n first\nsecond")).message == "ValueError: first"
+    assert explain(ValueError()).message == "ValueError"
