@@ -88,7 +88,7 @@ def _llguidance(tokens: list[bytes], answers: list[str]) -> None:
     mask = allocate_token_bitmask(1, len(tokens))
     times, outside = [], 0
     for i, answer in enumerate(answers):
-        if i % 100 == 0:
+        if i % 20 == 0:
             first = llguidance.LLMatcher(tokenizer, source)
         matcher = first.deep_copy()
         accepted = True
@@ -113,7 +113,7 @@ def _xgrammar(tokens: list[bytes], answers: list[str]) -> None:
     print(f"xgrammar: compiled in {1000 * (time.perf_counter() - start):.1f} ms")
     mask = np.zeros((1, (len(tokens) + 31) // 32), dtype=np.int32)
     times, outside = [], 0
-    for answer in answers[:1000]:
+    for answer in answers[:100]:
         matcher = xg.GrammarMatcher(compiled)
         accepted = True
         for token in _tokenize(answer.encode(), known):
@@ -122,7 +122,7 @@ def _xgrammar(tokens: list[bytes], answers: list[str]) -> None:
             times.append(time.perf_counter() - start)
             accepted = accepted and matcher.accept_token(token)
         outside += not (accepted and matcher.accept_token(len(tokens) - 1))
-    _report("xgrammar", times, outside, answers[:1000], tokens)
+    _report("xgrammar", times, outside, answers[:100], tokens)
 
 
 def _report(name: str, times: list[float], outside: int, answers: list[str], tokens: list[bytes]) -> None:

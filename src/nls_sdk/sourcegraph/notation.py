@@ -121,9 +121,19 @@ def longest(rules: dict[str, Part], part: Part) -> int:
     return measure(part)
 
 
-def lark(rules: dict[str, Part]) -> str:
-    """Renders rules for llguidance. Rules in capitals become terminals: one lexeme each."""
-    return "".join(f"{name}: {_lark(part)}\n" for name, part in rules.items())
+def lark(rules: dict[str, Part], start: str = "start") -> str:
+    """Renders rules for llguidance, all of them as one lexeme.
+
+    llguidance takes the longest lexeme and does not turn back; with a single one nothing is cut wrong, and
+    its automaton, made as it is needed, is much faster than its parser.
+    """
+    return f"start: {_terminal(start)}\n" + "".join(
+        f"{_terminal(name)}: {_lark(part)}\n" for name, part in rules.items()
+    )
+
+
+def _terminal(name: str) -> str:
+    return name if name.isupper() else f"RULE_{name.upper()}"
 
 
 def _lark(part: Part) -> str:
@@ -133,7 +143,7 @@ def _lark(part: Part) -> str:
         case Class():
             return f"/{part.source.replace('/', chr(92) + '/')}/"
         case Ref():
-            return part.name
+            return _terminal(part.name)
         case Seq():
             return " ".join(_lark_inside(p) for p in part.parts)
         case Choice():
