@@ -1,9 +1,11 @@
-"""How far `nls_sdk.sourcegraph` agrees with the server: ``python benchmarks/language_agreement.py CASES.jsonl.gz``.
+"""How far `nls_sdk.sourcegraph` agrees with the server.
 
-A case is a query with the server's verdict: ``query``, ``pattern_type``, ``valid``, ``error_kind``, ``filters``,
-``tree`` and ``origin``. Agreement is counted on the verdict, on the kind of error, on the filters and on the
-tree, for all cases, for two halves drawn by the hash of the query (the second was never looked at while the
-parser was written), by origin and by pattern type; every disagreement is classed and listed.
+    python benchmarks/language_agreement.py CASES.jsonl.gz
+
+A case is a query with the server's verdict: ``query``, ``pattern_type``, ``valid``, ``error_kind``,
+``filters``, ``tree`` and ``origin``. Agreement is counted on the verdict, on the kind of error, on the
+filters and on the tree, for all cases, for two halves drawn by the hash of the query (the parser was written
+with one of them), by origin and by pattern type; every disagreement is classed and listed.
 """
 
 from __future__ import annotations
@@ -14,29 +16,54 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nls_sdk.sourcegraph import QueryError, parse, validate
 from server_form import filters, tree
+
+from nls_sdk.sourcegraph import QueryError, parse, validate
 
 _MEASURES = ("verdict", "kind", "filters", "tree")
 _NAIVE = frozenset(
-    "repo file lang language l content type case rev fork archived visibility context author committer before after "
-    "message count timeout patterntype select".split()
+    [
+        "repo",
+        "file",
+        "lang",
+        "language",
+        "l",
+        "content",
+        "type",
+        "case",
+        "rev",
+        "fork",
+        "archived",
+        "visibility",
+        "context",
+        "author",
+        "committer",
+        "before",
+        "after",
+        "message",
+        "count",
+        "timeout",
+        "patterntype",
+        "select",
+    ]
 )
 
 
 def main() -> None:
     """Prints the tables of agreement and the disagreements."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cases", type=Path)
     parser.add_argument("--list", type=int, default=40, help="how many disagreements to list (default 40)")
     parser.add_argument("--now", default="2026-11-23", help="the day on which the verdicts were recorded")
     options = parser.parse_args()
-    now = datetime.fromisoformat(options.now).replace(tzinfo=timezone.utc)
+    now = datetime.fromisoformat(options.now).replace(tzinfo=UTC)
     with gzip.open(options.cases, "rt", encoding="utf-8") as lines:
         cases = [json.loads(line) for line in lines]
     results = [(case, _compare(case, now)) for case in cases]
@@ -71,7 +98,11 @@ def _compare(case: dict[str, Any], now: datetime) -> dict[str, bool]:
     return agrees
 
 
-def _table(title: str, results: list[tuple[dict[str, Any], dict[str, bool]]], key: Any = lambda case: "all") -> None:
+def _table(
+    title: str,
+    results: list[tuple[dict[str, Any], dict[str, bool]]],
+    key: Callable[[dict[str, Any]], str] = lambda case: "all",
+) -> None:
     groups: dict[str, Counter[tuple[str, bool]]] = {}
     for case, agrees in results:
         groups.setdefault(key(case), Counter()).update(agrees.items())
@@ -89,9 +120,10 @@ def _naive(wild: Iterable[dict[str, Any]]) -> None:
     rows = list(wild)
     if not rows:
         return
-    checks = {
+    checks: dict[str, Callable[[dict[str, Any]], bool]] = {
         "word: in a list": lambda case: all(
-            word.lower() in _NAIVE for word in re.findall(r"(?<![\w:/])-?([A-Za-z_]+):(?!//)", re.sub(r'"[^"]*"', "", case["query"]))
+            word.lower() in _NAIVE
+            for word in re.findall(r"(?<![\w:/])-?([A-Za-z_]+):(?!//)", re.sub(r'"[^"]*"', "", case["query"]))
         ),
         "nls_sdk": lambda case: not validate(case["query"], case["pattern_type"]),
     }
@@ -109,7 +141,10 @@ def _list(results: list[tuple[dict[str, Any], dict[str, bool]]], most: int) -> N
     for name, count in classes.most_common():
         print(f"{count:>6}  {name}")
     for case, wrong in disagreements[:most]:
-        print(f"  {'+'.join(wrong)} [{case['pattern_type']}] {case['query']!r} -> {case['error_kind'] or case['tree']!r}")
+        print(
+            f"  {'+'.join(wrong)} [{case['pattern_type']}] {case['query']!r}"
+            f" -> {case['error_kind'] or case['tree']!r}"
+        )
 
 
 def _class(case: dict[str, Any], wrong: list[str]) -> str:

@@ -17,23 +17,28 @@ from pathlib import Path
 from typing import Any
 
 from nls_sdk.sourcegraph import grammar, lint, validate
-from nls_sdk.sourcegraph.grammar import longest_sentence
+from nls_sdk.sourcegraph.decoding import longest_sentence
 from nls_sdk.synthetic import generate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from sourcegraph.sentences import sentences  # noqa: E402
+from sourcegraph.sentences import sentences
 
 
 def main() -> None:
     """Prints the counts and the times."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sentences", type=int, default=20_000)
     parser.add_argument("--vocabulary", type=int, default=32_000, help="tokens besides the bytes")
     options = parser.parse_args()
     print(f"grammar: {len(grammar()):,} characters; longest sentence: {longest_sentence():,} characters")
     drawn = list(sentences(seed=1, count=options.sentences))
     bad = [sentence for sentence in drawn if validate(sentence) or lint(sentence)]
-    print(f"{len(drawn):,} sentences drawn: {len(bad)} not server-valid and lint-clean; longest {max(map(len, drawn))}")
+    print(
+        f"{len(drawn):,} sentences drawn: {len(bad)} not server-valid and lint-clean; "
+        f"longest {max(map(len, drawn))}"
+    )
     train, val = generate(train=6000, val=400)
     answers = sorted({row["messages"][-1]["content"] for row in train + val})
     tokens = _vocabulary(answers, options.vocabulary)
@@ -51,7 +56,9 @@ def _vocabulary(answers: list[str], size: int) -> list[bytes]:
     for answer in answers[:3000]:
         raw = answer.encode()
         pieces.update(raw[i:j] for i in range(len(raw)) for j in range(i + 2, min(i + 12, len(raw)) + 1))
-    return [bytes([byte]) for byte in range(256)] + [piece for piece, _ in pieces.most_common(size)] + [b"<eos>"]
+    return (
+        [bytes([byte]) for byte in range(256)] + [piece for piece, _ in pieces.most_common(size)] + [b"<eos>"]
+    )
 
 
 def _tokenize(text: bytes, known: dict[bytes, int]) -> list[int]:
@@ -109,7 +116,9 @@ def _xgrammar(tokens: list[bytes], answers: list[str]) -> None:
     vocabulary: Any = tokens
     information = xg.TokenizerInfo(vocabulary, vocab_type=xg.VocabType.RAW, stop_token_ids=[len(tokens) - 1])
     start = time.perf_counter()
-    compiled = xg.GrammarCompiler(information, max_threads=1).compile_grammar(xg.Grammar.from_ebnf(grammar("ebnf")))
+    compiled = xg.GrammarCompiler(information, max_threads=1).compile_grammar(
+        xg.Grammar.from_ebnf(grammar("ebnf"))
+    )
     print(f"xgrammar: compiled in {1000 * (time.perf_counter() - start):.1f} ms")
     mask = np.zeros((1, (len(tokens) + 31) // 32), dtype=np.int32)
     times, outside = [], 0
@@ -129,8 +138,9 @@ def _report(name: str, times: list[float], outside: int, answers: list[str], tok
     micro = [1e6 * t for t in times]
     quantiles = statistics.quantiles(micro, n=100)
     print(
-        f"{name}: mask of {len(tokens):,} tokens: mean {statistics.fmean(micro):.0f} us, median {quantiles[49]:.0f} us, "
-        f"p99 {quantiles[98]:.0f} us over {len(times):,} tokens; {outside} of {len(answers):,} answers are no sentence"
+        f"{name}: mask of {len(tokens):,} tokens: mean {statistics.fmean(micro):.0f} us, "
+        f"median {quantiles[49]:.0f} us, p99 {quantiles[98]:.0f} us over {len(times):,} tokens; "
+        f"{outside} of {len(answers):,} answers are no sentence"
     )
 
 

@@ -1,13 +1,16 @@
-"""How fast `nls_sdk.sourcegraph` reads and checks: ``python benchmarks/language_speed.py [CASES.jsonl.gz]``.
+"""How fast `nls_sdk.sourcegraph` reads and checks.
 
-Times are of the processor (one core), not of the clock, so that a busy machine hurts less; every query is read
-anew, only single values (a regular expression, a language) are remembered. Without a file the queries are the
-synthetic generator's own.
+    python benchmarks/language_speed.py [CASES.jsonl.gz]
+
+Times are of the processor (one core), not of the clock, so that a busy machine hurts less; every query is
+read anew, only single values (a regular expression, a language) are remembered. Without a file the queries
+are the synthetic generator's own.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import time
@@ -32,18 +35,26 @@ LONG = {
 
 def main() -> None:
     """Prints queries per second, and seconds per megabyte."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cases", type=Path, nargs="?")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
+    calls: dict[str, Callable[[str], object]] = {
+        "parse": _parse,
+        "parse + validate": validate,
+        "lint": lint,
+        "canonical": _canonical,
+    }
     for name, queries in _queries(options.cases).items():
-        for what, call in (("parse", _parse), ("parse + validate", validate), ("lint", lint), ("canonical", _canonical)):
-            best = min(_time(lambda call=call, queries=queries: [call(q) for q in queries]) for _ in range(options.repeats))
+        for what, call in calls.items():
+            best = min(_time(call, queries) for _ in range(options.repeats))
             print(f"{name:<12} {what:<18} {len(queries) / best:>10,.0f} queries/s")
     for name, text in LONG.items():
-        print(f"1 MB of {name:<18} {_time(lambda text=text: validate(text)):6.2f} s parse + validate")
+        print(f"1 MB of {name:<18} {_time(validate, [text]):6.2f} s parse + validate")
     for name, text in {"open": "(" * 10_000, "nested": "(" * 10_000 + "a" + ")" * 10_000}.items():
-        print(f"10,000 parentheses, {name:<7} {_time(lambda text=text: validate(text)):6.2f} s  {validate(text)[0]}")
+        print(f"10,000 parentheses, {name:<7} {_time(validate, [text]):6.2f} s  {validate(text)[0]}")
 
 
 def _queries(path: Path | None) -> dict[str, list[str]]:
@@ -60,22 +71,19 @@ def _queries(path: Path | None) -> dict[str, list[str]]:
 
 
 def _parse(query: str) -> None:
-    try:
+    with contextlib.suppress(QueryError):
         parse(query)
-    except QueryError:
-        pass
 
 
 def _canonical(query: str) -> None:
-    try:
+    with contextlib.suppress(QueryError):
         canonical(query)
-    except QueryError:
-        pass
 
 
-def _time(call: Callable[[], object]) -> float:
+def _time(call: Callable[[str], object], queries: list[str]) -> float:
     start = time.process_time()
-    call()
+    for query in queries:
+        call(query)
     return time.process_time() - start
 
 

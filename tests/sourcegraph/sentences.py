@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Iterator
 
-from nls_sdk.sourcegraph.grammar import rules
+from nls_sdk.sourcegraph.decoding import rules
 from nls_sdk.sourcegraph.notation import Choice, Class, Limit, Part, Ref, Repeat, Seq, Text
 
 ALPHABET = [chr(code) for code in range(0x20, 0x7F)] + list("éüñ日本語Łß¿")

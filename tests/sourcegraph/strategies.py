@@ -3,7 +3,12 @@
 from hypothesis import strategies as st
 
 WORDS = st.from_regex(r"(?!(?i:and|or|not)\Z)[a-z][a-zA-Z0-9_]{0,8}", fullmatch=True)
-TERMS = st.one_of(WORDS, WORDS.map(lambda w: f'"{w} {w}"'), WORDS.map(lambda w: f"/{w}.*x/"), WORDS.map(lambda w: f"NOT {w}"))
+TERMS = st.one_of(
+    WORDS,
+    WORDS.map(lambda w: f'"{w} {w}"'),
+    WORDS.map(lambda w: f"/{w}.*x/"),
+    WORDS.map(lambda w: f"NOT {w}"),
+)
 REPEATABLE = st.one_of(
     WORDS.map("repo:{}".format),
     WORDS.map("-repo:{}".format),
@@ -13,7 +18,9 @@ REPEATABLE = st.one_of(
     st.sampled_from(["lang:go", "-lang:python", "lang:java"]),
 )
 ONCE = st.lists(
-    st.sampled_from(["fork:yes", "archived:only", "case:yes", "count:10", "visibility:public", "select:file"]),
+    st.sampled_from(
+        ["fork:yes", "archived:only", "case:yes", "count:10", "visibility:public", "select:file"]
+    ),
     unique_by=lambda text: text.split(":")[0],
     max_size=3,
 )
@@ -31,8 +38,28 @@ TEXTS = st.one_of(
     st.text(max_size=60),
     st.lists(
         st.sampled_from(
-            [*"()\"'/\\-@:*[]{} ", "a", "repo:", "file:", "lang:go", " AND ", " OR ", " NOT ", "and", "type:commit",
-             "after:", "yesterday", "has.file(", "content:", "rev:", "\n", "\u00a0", "é", "count:5", "patterntype:regexp"]
+            [
+                *"()\"'/\\-@:*[]{} ",
+                "a",
+                "repo:",
+                "file:",
+                "lang:go",
+                " AND ",
+                " OR ",
+                " NOT ",
+                "and",
+                "type:commit",
+                "after:",
+                "yesterday",
+                "has.file(",
+                "content:",
+                "rev:",
+                "\n",
+                "\u00a0",
+                "é",
+                "count:5",
+                "patterntype:regexp",
+            ]
         ),
         max_size=14,
     ).map("".join),

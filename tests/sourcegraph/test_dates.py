@@ -1,13 +1,14 @@
 """Dates, absolute and natural."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nls_sdk.sourcegraph.dates import read_date
 
-NOW = datetime(2019, 11, 25, 13, 7, 18, 5, tzinfo=timezone.utc)  # a Monday
+NOW = datetime(2019, 11, 25, 13, 7, 18, 5, tzinfo=UTC)  # a Monday
 
 
 @pytest.mark.parametrize(
@@ -42,9 +43,23 @@ def test_dates(text: str, moment: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "last-week", "2024/01/01", "2024-01", ">2024-01-01", "this week", "not a date", "2024-13-45", "2023-02-29",
-     "1632782809 --0600", "0 minutes ago", "10:am", "é"],
-)  # fmt: skip
+    [
+        "",
+        "now",
+        "last-week",
+        "2024/01/01",
+        "2024-01",
+        ">2024-01-01",
+        "this week",
+        "not a date",
+        "2024-13-45",
+        "2023-02-29",
+        "1632782809 --0600",
+        "0 minutes ago",
+        "10:am",
+        "é",
+    ],
+)
 def test_no_dates(text: str) -> None:
     assert read_date(text, NOW) is None
 
@@ -58,4 +73,6 @@ def test_any_text_is_a_date_or_none(text: str) -> None:
 @given(st.integers(1, 400), st.sampled_from([("day", 1), ("week", 7)]))
 def test_relative_dates(count: int, unit: tuple[str, int]) -> None:
     moment = read_date(f"{count} {unit[0]}s ago", NOW)
-    assert moment == (NOW - timedelta(days=count * unit[1])).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert moment == (NOW - timedelta(days=count * unit[1])).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )

@@ -3,9 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sourcegraph.strategies import PATTERN_TYPES, QUERIES, TEXTS
+
 from nls_sdk.sourcegraph import QueryError, format, parse
 from nls_sdk.sourcegraph.writing import shape
-from sourcegraph.strategies import PATTERN_TYPES, QUERIES, TEXTS
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import time
 
 import pytest
 from hypothesis import given
-from nls_sdk.sourcegraph import Filter, Form, Operator, Pattern, QueryError, parse
-from nls_sdk.sourcegraph.syntax import leaves, span
 from sourcegraph.strategies import PATTERN_TYPES, TEXTS
+
+from nls_sdk.sourcegraph import Filter, Finding, Form, Operator, Pattern, QueryError, parse
+from nls_sdk.sourcegraph.syntax import leaves, span
 
 
 def written(query: str, pattern_type: str = "keyword") -> str:
@@ -17,7 +18,13 @@ def written(query: str, pattern_type: str = "keyword") -> str:
             case Filter():
                 return f"{'-' * node.negated}{node.field}:{node.value}"
             case Pattern():
-                text = f"/{node.text}/" if node.form is Form.SLASHED else repr(node.text) if node.form is Form.QUOTED else node.text
+                text = (
+                    f"/{node.text}/"
+                    if node.form is Form.SLASHED
+                    else repr(node.text)
+                    if node.form is Form.QUOTED
+                    else node.text
+                )
                 return f"!{text}" if node.negated else text
             case Operator():
                 return f"({node.kind.value} {' '.join(write(o) for o in node.operands)})"
@@ -108,9 +115,19 @@ def test_positions_and_parts_of_a_filter() -> None:
     assert isinstance(repo, Filter)
     assert repo.predicate is not None
     assert query[repo.start : repo.end] == "-Repo:has.path(a b)"
-    assert (repo.field, repo.name, repo.negated, repo.predicate.name, repo.predicate.argument) == ("repo", "Repo", True, "has.path", "a b")
+    assert (repo.field, repo.name, repo.negated, repo.predicate.name, repo.predicate.argument) == (
+        "repo",
+        "Repo",
+        True,
+        "has.path",
+        "a b",
+    )
     assert isinstance(content, Filter)
-    assert (content.value, content.form, query[content.start : content.end]) == ("c d", Form.QUOTED, 'content:"c d"')
+    assert (content.value, content.form, query[content.start : content.end]) == (
+        "c d",
+        Form.QUOTED,
+        'content:"c d"',
+    )
 
 
 def test_unknown_pattern_type() -> None:
@@ -118,25 +135,32 @@ def test_unknown_pattern_type() -> None:
         parse("x", "fuzzy")
 
 
-@given(TEXTS, PATTERN_TYPES)
-def test_any_text_is_read_or_refused(text: str, pattern_type: str) -> None:
-    try:
-        query = parse(text, pattern_type)
-    except QueryError as error:
-        assert 0 <= error.finding.start <= error.finding.end <= len(text)
-        return
-    for leaf in leaves(query.tree):
-        assert 0 <= leaf.start <= leaf.end <= len(text)
-    if isinstance(query.tree, Operator):
-        assert span(query.tree)[1] <= len(text)
-
-
-@pytest.mark.parametrize("text", ["(" * 10_000, "(" * 10_000 + "a" + ")" * 10_000, "f(" * 10_000, "a( " * 20_000, '"a ' * 20_000])
-@pytest.mark.parametrize("pattern_type", ["keyword", "standard", "regexp"])
-def test_deep_and_long_input(text: str, pattern_type: str) -> None:
-    start = time.process_time()
+def refusal(text: str, pattern_type: str) -> Finding | None:
+    """Why a text cannot be read, or None."""
     try:
         parse(text, pattern_type)
     except QueryError as error:
-        assert error.finding.kind in ("nested_too_deeply", "parens_unbalanced")
+        return error.finding
+    return None
+
+
+@given(TEXTS, PATTERN_TYPES)
+def test_any_text_is_read_or_refused(text: str, pattern_type: str) -> None:
+    if finding := refusal(text, pattern_type):
+        assert 0 <= finding.start <= finding.end <= len(text)
+        return
+    tree = parse(text, pattern_type).tree
+    assert all(0 <= leaf.start <= leaf.end <= len(text) for leaf in leaves(tree))
+    assert tree is None or span(tree)[1] <= len(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(" * 10_000, "(" * 10_000 + "a" + ")" * 10_000, "f(" * 10_000, "a( " * 20_000, '"a ' * 20_000],
+)
+@pytest.mark.parametrize("pattern_type", ["keyword", "standard", "regexp"])
+def test_deep_and_long_input(text: str, pattern_type: str) -> None:
+    start = time.process_time()
+    finding = refusal(text, pattern_type)
+    assert finding is None or finding.kind in ("nested_too_deeply", "parens_unbalanced")
     assert time.process_time() - start < 5

@@ -1,4 +1,4 @@
-"""What the server runs: conjunctions of filters with one expression of terms each, one per OR over filters."""
+"""What the server runs: filters that must all hold and an expression of terms, for each alternative."""
 
 from __future__ import annotations
 
@@ -117,7 +117,11 @@ def _join(operands: list[Node], mode: PatternType) -> list[Node]:
     joined: list[Node] = []
     run: list[Pattern] = []
     for operand in operands:
-        if isinstance(operand, Pattern) and not operand.negated and (mode is PatternType.REGEXP or operand.form is not Form.SLASHED):
+        if (
+            isinstance(operand, Pattern)
+            and not operand.negated
+            and (mode is PatternType.REGEXP or operand.form is not Form.SLASHED)
+        ):
             run.append(operand)
             continue
         if run:

@@ -9,13 +9,24 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
-_MONTHS = (
-    "january february march april may june july august september october november december".split()
-)
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-_NUMBERS = "one two three four five six seven eight nine ten".split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 _MONTH_NAME = "|".join([*_MONTHS, *(name[:3] for name in _MONTHS)])
 
 _UNIX = re.compile(r"(\d{5,})(?: ([+-])(\d\d)(\d\d))?\Z")
@@ -27,12 +38,13 @@ _DOTTED = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)\Z")
 _SLASHED = re.compile(r"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{4})\Z")
 _GERMAN = re.compile(r"(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})\Z")
 _NAMED = re.compile(
-    rf"(?:(?P<day>\d\d?) +(?P<name>{_MONTH_NAME})|(?P<name2>{_MONTH_NAME}) +(?P<day2>\d\d?)),? +(?P<year>\d{{4}})\Z",
+    rf"(?:(?P<day>\d\d?) +(?P<name>{_MONTH_NAME})|(?P<name2>{_MONTH_NAME}) +(?P<day2>\d\d?))"
+    r",? +(?P<year>\d{4})\Z",
     re.IGNORECASE,
 )
 
 
-_BEYOND = datetime.min.replace(tzinfo=timezone.utc)
+_BEYOND = datetime.min.replace(tzinfo=UTC)
 """Stands for a date before or after those that Python can tell; the server takes them."""
 
 
@@ -46,7 +58,7 @@ def read_date(text: str, now: datetime | None = None) -> datetime | None:
     Returns:
         The moment, with its time zone, or None when the server refuses it.
     """
-    return _absolute(text) or _natural(text, now or datetime.now(timezone.utc))
+    return _absolute(text) or _natural(text, now or datetime.now(UTC))
 
 
 def is_date(text: str) -> bool:
@@ -56,7 +68,7 @@ def is_date(text: str) -> bool:
 
 def _absolute(text: str) -> datetime | None:
     if match := _UNIX.match(text):
-        zone = timezone.utc
+        zone = UTC
         if match[2]:
             offset = timedelta(hours=int(match[3]), minutes=int(match[4]))
             zone = timezone(offset if match[2] == "+" else -offset)
@@ -69,17 +81,13 @@ def _absolute(text: str) -> datetime | None:
             year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
             return datetime(year, month, day, hour, minute, second, tzinfo=_zone(match[7]))
         if match := _DOTTED.match(text):
-            return datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=timezone.utc)
+            return datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=UTC)
         if match := _SLASHED.match(text) or _GERMAN.match(text):
-            return datetime(
-                int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=timezone.utc
-            )
+            return datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=UTC)
         if match := _NAMED.match(text):
             name = (match["name"] or match["name2"])[:3].lower()
             month = [known[:3] for known in _MONTHS].index(name) + 1
-            return datetime(
-                int(match["year"]), month, int(match["day"] or match["day2"]), tzinfo=timezone.utc
-            )
+            return datetime(int(match["year"]), month, int(match["day"] or match["day2"]), tzinfo=UTC)
     except ValueError:
         pass
     return None
@@ -87,7 +95,7 @@ def _absolute(text: str) -> datetime | None:
 
 def _zone(text: str | None) -> timezone:
     if text is None or text == "Z":
-        return timezone.utc
+        return UTC
     digits = text[1:].replace(":", "")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
     return timezone(offset if text[0] == "+" else -offset)

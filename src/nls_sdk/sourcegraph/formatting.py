@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .findings import QueryError
 from .reading import Query, parse
+from .scanner import strip
 from .syntax import Filter, Kind, Node, Operator, Pattern, PatternType
 from .writing import shape, write_filter, write_term
 
@@ -16,22 +17,26 @@ def format(query: str | Query, pattern_type: str = "keyword") -> str:
         pattern_type: How terms are read when the text does not say so itself.
 
     Returns:
-        A query with the same syntax tree; the text as it was, but for the spaces around it, when no
-        cleaner rendering is read the same.
+        A query with the same syntax tree; the text as it was, if need be with the spaces around it, when
+        no cleaner rendering is read the same.
 
     Raises:
         QueryError: The server cannot read the query.
     """
     read = query if isinstance(query, Query) else parse(query, pattern_type)
-    as_written = read.text.strip()
-    if read.tree is None or read.literal_parens:
-        return as_written
-    text = _write(read.tree, read.pattern_type)
+    wanted = shape(read.tree)
+    candidates = [strip(read.text)]
+    if read.tree is not None and not read.literal_parens:
+        candidates.insert(0, _write(read.tree, read.pattern_type))
+    mode = read.pattern_type.value
+    return next((text for text in candidates if _shape(text, mode) == wanted), read.text)
+
+
+def _shape(text: str, pattern_type: str) -> object:
     try:
-        again = parse(text, read.pattern_type.value)
+        return shape(parse(text, pattern_type).tree)
     except QueryError:
-        return as_written
-    return text if shape(again.tree) == shape(read.tree) else as_written
+        return "refused"
 
 
 def _write(node: Node, mode: PatternType) -> str:

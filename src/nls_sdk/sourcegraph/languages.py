@@ -1,4 +1,4 @@
-"""The languages that ``lang:`` knows: Linguist's public table (``languages.json`` says which, and its licence)."""
+"""The languages of ``lang:``: Linguist's public table; ``languages.json`` has its source and licence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def language(alias: str) -> str | None:
 
 
 def suggestion(alias: str) -> str | None:
-    """A language that somebody who wrote ``alias`` may have meant: by its extension, or by one slip of the pen."""
+    """A language that ``alias`` may have meant: one with that extension, or one slip of the pen away."""
     key = _key(alias).strip("\".'")
     if name := _by_extension().get(key):
         return name

@@ -13,8 +13,8 @@ from .predicates import PREDICATES
 from .syntax import Filter, Form, Predicate
 from .writing import write_filter
 
-_YES = frozenset("y yes 1 t true".split())
-_NO = frozenset("n no 0 f false".split())
+_YES = frozenset(["y", "yes", "1", "t", "true"])
+_NO = frozenset(["n", "no", "0", "f", "false"])
 _PARTS = re.compile(r"\s*(?i:(?:path|file):(?P<path>[^\s\"'()]+)|content:(?P<content>[^\s\"'()]+))")
 _BARE_PATH = re.compile(r"\s*([^\s\"'():]+)\s*\Z")
 
@@ -80,8 +80,11 @@ def _plain(field: str, value: str) -> str:
 
 
 def _repository(value: str, revisions: list[Filter]) -> str:
-    name, at, given = value.partition("@")
-    wanted = [*given.split(":"), *(r for entry in revisions if entry.predicate is None for r in entry.value.split(":"))]
+    name, _at, given = value.partition("@")
+    wanted = [
+        *given.split(":"),
+        *(r for entry in revisions if entry.predicate is None for r in entry.value.split(":")),
+    ]
     wanted = sorted({revision for revision in wanted if revision})
     return f"{name}@{':'.join(wanted)}" if wanted else name
 

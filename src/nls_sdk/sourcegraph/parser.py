@@ -9,18 +9,42 @@ from attrs import frozen
 from .fields import NAMES
 from .findings import Finding, QueryError
 from .predicates import CALL, PREDICATES
-from .scanner import FIELD_START, OPERATOR_WORD, SPACE, SPACES, STUMP, WORD, ESCAPED_WORD, Balance, is_space, quoted, quoted_value
-from .syntax import Filter, Form, Kind, Leaf, Node, Operator, Pattern, PatternType, Predicate, fold, leaves, negate
+from .scanner import (
+    ESCAPED_WORD,
+    FIELD_START,
+    OPERATOR_WORD,
+    SPACE,
+    SPACES,
+    STUMP,
+    WORD,
+    Balance,
+    is_space,
+    quoted,
+    quoted_value,
+    strip,
+)
+from .syntax import (
+    Filter,
+    Form,
+    Kind,
+    Leaf,
+    Node,
+    Operator,
+    Pattern,
+    PatternType,
+    Predicate,
+    fold,
+    leaves,
+    negate,
+)
 
 DEEPEST = 100
-"""How many parentheses may stand inside one another; the parser refuses more, so that it never runs out of stack."""
+"""How many parentheses may stand inside one another; with more the parser could run out of stack."""
 
 _BARE = re.compile(
     rf"(?:[^{SPACE}()\\]|\\[^{SPACE}]|\((?:[^{SPACE}()\\:]|\\[^{SPACE}])*+\))++(?=[{SPACE})]|\Z)"
 )
-_PLAIN = re.compile(
-    rf"[{SPACE}]*+((?![\"'/(])(?:[^{SPACE}()\\]++|\\[^{SPACE}])++)(?=[{SPACE}]|\Z)"
-)
+_PLAIN = re.compile(rf"[{SPACE}]*+((?![\"'/(])(?:[^{SPACE}()\\]++|\\[^{SPACE}])++)(?=[{SPACE}]|\Z)")
 _ARGUMENT = re.compile(r"[()\\]")
 
 
@@ -107,7 +131,9 @@ class Parser:
                 if self._depth == 0:
                     raise QueryError(_closed_too_often(position))
                 if not filters and not terms:
-                    terms.append(Pattern("()", False, Form.BARE, max(text.rfind("(", 0, position), 0), position + 1))
+                    terms.append(
+                        Pattern("()", False, Form.BARE, max(text.rfind("(", 0, position), 0), position + 1)
+                    )
                 break
             if character == "(" and not self._literal_parens and (node := self._group(position)):
                 pass
@@ -237,7 +263,11 @@ class Parser:
         if text[at : at + 1] in ('"', "'"):
             value, end = quoted_value(text, at)
             form = Form.QUOTED
-        elif (call := CALL.match(text, at)) and (field, call[0]) in PREDICATES and (close := self._argument(call)):
+        elif (
+            (call := CALL.match(text, at))
+            and (field, call[0]) in PREDICATES
+            and (close := self._argument(call))
+        ):
             end = close + 1
             value = text[at:end]
             predicate = Predicate(call[0], text[call.end() + 1 : close])
@@ -312,7 +342,7 @@ def _groups_a_part(text: str, groups: list[tuple[int, int]]) -> bool:
     """Whether parentheses stand around something other than the whole query."""
     start, end = 0, len(text)
     for opens, closes in reversed(groups):
-        if text[start:opens].strip() or text[closes:end].strip():
+        if strip(text[start:opens]) or strip(text[closes:end]):
             return True
         start, end = opens + 1, closes - 1
     return False

@@ -61,9 +61,7 @@ _TABLE = (
         "with a commit after",
         ("contains.commit.after",),
     ),
-    PredicateRule(
-        "repo", "has.description", Argument.REGEXP, "with a description matching", negatable=False
-    ),
+    PredicateRule("repo", "has.description", Argument.REGEXP, "with a description matching", negatable=False),
     PredicateRule("repo", "has.topic", Argument.TEXT, "with the topic"),
     PredicateRule("repo", "has.meta", Argument.META, "with the metadata"),
     PredicateRule("repo", "has", Argument.META, "with the metadata", deprecated=True),

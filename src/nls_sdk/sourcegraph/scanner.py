@@ -20,9 +20,10 @@ _INNER_WORD = re.compile(rf"(?i:and|or|not)(?=[{SPACE}(])")
 
 _INTERESTING = re.compile(rf"[{SPACE}()\\:]")
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
-_IS_SPACE = frozenset(
-    "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_WHITESPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
 )
+_IS_SPACE = frozenset(_WHITESPACE)
 
 
 class Balance:
@@ -43,7 +44,6 @@ class Balance:
         """
         text, open_at = self._text, list[int]()
         position = piece = start
-        after_open = False
         while match := _INTERESTING.search(text, position):
             at = match.start()
             position = at + 1
@@ -74,8 +74,9 @@ class Balance:
                 return self._give_up(open_at)
         return self._give_up(open_at) if open_at else len(text)
 
-    def _give_up(self, open_at: list[int]) -> None:
+    def _give_up(self, open_at: list[int]) -> int | None:
         self._hopeless.update(open_at)
+        return None
 
 
 def _is_field(piece: str) -> bool:
@@ -155,6 +156,11 @@ def _bad_escape(at: int, escaped: str) -> Finding:
         f"A quoted filter value knows no escape \\{escaped}.",
         f"Leave the quotes out, or write \\\\{escaped}.",
     )
+
+
+def strip(text: str) -> str:
+    """The text without the server's whitespace around it."""
+    return text.strip(_WHITESPACE)
 
 
 def is_space(character: str) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TypeAlias
 
 from attrs import define, evolve, frozen
 
 
-class PatternType(str, Enum):
+class PatternType(StrEnum):
     """How the server reads search terms; its default is ``keyword``."""
 
     KEYWORD = "keyword"
@@ -35,10 +35,6 @@ class Kind(Enum):
     CONCAT = "concat"
 
 
-# A tree is never changed once it is made; attrs' own guard against that would cost half the parser's time.
-_node = define(unsafe_hash=True)
-
-
 @frozen
 class Predicate:
     """A function in a filter's value, such as ``has.path(README)``.
@@ -52,7 +48,8 @@ class Predicate:
     argument: str
 
 
-@_node
+# Nodes are never changed once they are made; attrs' guard against that would cost half the parser's time.
+@define(unsafe_hash=True)
 class Filter:
     """A filter such as ``-file:test``.
 
@@ -77,7 +74,7 @@ class Filter:
     end: int
 
 
-@_node
+@define(unsafe_hash=True)
 class Pattern:
     """A search term.
 
@@ -96,7 +93,7 @@ class Pattern:
     end: int
 
 
-@_node
+@define(unsafe_hash=True)
 class Operator:
     """Operands joined by AND, by OR, or by standing side by side.
 

@@ -1,4 +1,4 @@
-"""The terminals of the decoding grammar: words, quotes, regular expressions, dates and the values of filters."""
+"""The words of the decoding grammar: terms, regular expressions, dates and the values of filters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from .fields import Value
 from .languages import spellings
-from .lint import TYPES, VISIBILITIES
+from .linting import TYPES, VISIBILITIES
 from .notation import Class, Limit, Part, Ref, choice, maybe, repeat, seq, texts
 from .values import SELECTIONS
 
@@ -37,7 +37,9 @@ def _but_operators(first: str, tail: Part, most: int) -> Part:
             else:
                 following = word[i + 1]
                 # The tail's own characters, without the letter that goes on with the operator.
-                options.append(seq(*head, maybe(Ref(f"TAIL_BUT_{following.upper()}"), repeat(tail, 0, most - i))))
+                options.append(
+                    seq(*head, maybe(Ref(f"TAIL_BUT_{following.upper()}"), repeat(tail, 0, most - i)))
+                )
     return choice(*options)
 
 
@@ -80,7 +82,11 @@ def _regexp(char: Part, least: int = 1) -> Part:
     """Regular expressions that RE2 takes, with at most three groups, none inside another."""
     return choice(
         seq(_atoms(char, least, 24), repeat(seq(_group(char), _atoms(char, 0, 12)), 0, 3)),
-        *([seq(_group(char), _atoms(char, 0, 12), repeat(seq(_group(char), _atoms(char, 0, 12)), 0, 2))] if least == 1 else []),
+        *(
+            [seq(_group(char), _atoms(char, 0, 12), repeat(seq(_group(char), _atoms(char, 0, 12)), 0, 2))]
+            if least == 1
+            else []
+        ),
     )
 
 
@@ -144,13 +150,33 @@ def _date() -> Part:
         ),
     )
     units = choice("minute", "hour", "day", "week", "month", "year")
-    weekdays = texts("monday tuesday wednesday thursday friday saturday sunday".split())
+    weekdays = texts(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
     months = texts(
-        "january february march april may june july august september october november december".split()
+        [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ]
     )
     ago = seq(Class("[1-9]"), maybe(Class("[0-9]")), " ", units, maybe("s"), " ago")
     last = seq("last ", choice(units, weekdays, months))
-    named = seq(months, " ", maybe(choice(seq(Class("[1-9]")), seq(Class("[12]"), Class("[0-9]")), "30", "31"), " "), "20", Class("[0-9]"), Class("[0-9]"))
+    named = seq(
+        months,
+        " ",
+        maybe(choice(seq(Class("[1-9]")), seq(Class("[12]"), Class("[0-9]")), "30", "31"), " "),
+        "20",
+        Class("[0-9]"),
+        Class("[0-9]"),
+    )
     return choice(iso, "yesterday", "today", seq('"', choice(ago, last, named, "yesterday", "today"), '"'))
 
 

@@ -123,7 +123,7 @@ def _check_together(filters: tuple[Filter, ...], *, structural: bool) -> Iterato
         )
     if any(entry.value.lower() == "only" for entry in by_field.get("index", [])):
         for entry in repositories:
-            if not entry.negated and "@*" in entry.value or ":*" in entry.value.partition("@")[2]:
+            if (not entry.negated and "@*" in entry.value) or ":*" in entry.value.partition("@")[2]:
                 yield _at(
                     entry,
                     "ref_glob_index_only",

@@ -15,21 +15,55 @@ from .regexes import regexp_error
 Fault: TypeAlias = tuple[str, str, str]
 """The kind, the message and the fix of a finding."""
 
-_TRUE_OR_FALSE = frozenset("1 t T TRUE true True 0 f F FALSE false False".split())
-_YES_NO_ONLY = _TRUE_OR_FALSE | frozenset("y Y yes YES Yes n N no NO No o only ONLY Only".split())
+_TRUE_OR_FALSE = frozenset(["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"])
+_YES_NO_ONLY = _TRUE_OR_FALSE | frozenset(
+    ["y", "Y", "yes", "YES", "Yes", "n", "N", "no", "NO", "No", "o", "only", "ONLY", "Only"]
+)
 _DURATION = re.compile(r"[+-]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z")
 _COUNT = re.compile(r"\+?[0-9]{1,20}\Z")
 _LARGEST_COUNT = 2**31 - 1
-SYMBOL_KINDS = (
-    "file module namespace package class method property field constructor enum interface function "
-    "variable constant string number boolean array object key null enum-member struct event operator "
-    "type-parameter"
-).split()
+SYMBOL_KINDS = [
+    "file",
+    "module",
+    "namespace",
+    "package",
+    "class",
+    "method",
+    "property",
+    "field",
+    "constructor",
+    "enum",
+    "interface",
+    "function",
+    "variable",
+    "constant",
+    "string",
+    "number",
+    "boolean",
+    "array",
+    "object",
+    "key",
+    "null",
+    "enum-member",
+    "struct",
+    "event",
+    "operator",
+    "type-parameter",
+]
 """The kinds of symbols that ``select:symbol.KIND`` knows."""
-SELECTIONS = (
-    "repo file file.path file.directory file.owners content symbol commit commit.diff "
-    "commit.diff.added commit.diff.removed"
-).split() + [f"symbol.{kind}" for kind in SYMBOL_KINDS]
+SELECTIONS = [
+    "repo",
+    "file",
+    "file.path",
+    "file.directory",
+    "file.owners",
+    "content",
+    "symbol",
+    "commit",
+    "commit.diff",
+    "commit.diff.added",
+    "commit.diff.removed",
+] + [f"symbol.{kind}" for kind in SYMBOL_KINDS]
 """Every value of ``select:``."""
 
 
@@ -43,7 +77,7 @@ def regexp_fault(source: str, what: str) -> Fault | None:
 
 def _regexp_fix(source: str) -> str:
     if re.match(r"\*+[./]", source):
-        return rf"A * repeats what stands before it; to match a name's end, write {re.escape(source.lstrip('*/'))}$."
+        return rf"A * repeats what is before it; for a name's end write {re.escape(source.lstrip('*/'))}$."
     if re.search(r"\(\?(?:[=!]|<[=!])", source):
         return "RE2 has no lookaround: leave it out, or use NOT for what must be absent."
     if re.search(r"\\[1-9]", source):
@@ -55,7 +89,11 @@ def _language_fault(value: str) -> Fault | None:
     if language(value) is not None:
         return None
     meant = suggestion(value)
-    fix = f"Write lang:{_spelled(meant)}." if meant else r"Use file: for files by their names, as in file:\.ext$."
+    fix = (
+        f"Write lang:{_spelled(meant)}."
+        if meant
+        else r"Use file: for files by their names, as in file:\.ext$."
+    )
     return "unknown_language", f"There is no language {value!r}.", fix
 
 

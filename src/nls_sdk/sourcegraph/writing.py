@@ -8,7 +8,16 @@ from .findings import QueryError
 from .parser import parse_tree
 from .syntax import Filter, Form, Node, Operator, Pattern, PatternType
 
-_ESCAPES = {"\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+_ESCAPES = {
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+}
 _SLASH = re.compile(r"\\(.)|/", re.DOTALL)
 
 
@@ -48,7 +57,12 @@ def is_bare_word(text: str) -> bool:
         tree = parse_tree(text, PatternType.KEYWORD).tree
     except QueryError:
         return False
-    return isinstance(tree, Pattern) and tree.form is Form.BARE and tree.text == text and _TAME.match(text) is not None
+    return (
+        isinstance(tree, Pattern)
+        and tree.form is Form.BARE
+        and tree.text == text
+        and _TAME.match(text) is not None
+    )
 
 
 _TAME = re.compile(r"(?!(?i:and|or|not)\Z)[\w.][^\s\"'`/\\:()]*\Z")

@@ -2,9 +2,10 @@
 
 import pytest
 from hypothesis import given
+from sourcegraph.strategies import PATTERN_TYPES, QUERIES, TEXTS
+
 from nls_sdk.sourcegraph import lint, validate
 from nls_sdk.synthetic import generate
-from sourcegraph.strategies import PATTERN_TYPES, QUERIES, TEXTS
 
 SILENT = {
     "unknown_type": ["type:files x", "type:Commit x"],
@@ -23,12 +24,26 @@ SILENT = {
     "empty_query": ["", "  "],
 }
 CLEAN = [
-    "kind: Deployment", "https://example.com/a", "C:\\Users", "std::vector", 'branch "ext:go"', "a->b --flag !=", "foo()",
-    '"a AND"', "import axios", "/[(]/", "x visibility:any type:path", 'repo:"has.thing(x)" y', "don't", "sure lang:go x",
-]  # fmt: skip
+    "kind: Deployment",
+    "https://example.com/a",
+    "C:\\Users",
+    "std::vector",
+    'branch "ext:go"',
+    "a->b --flag !=",
+    "foo()",
+    '"a AND"',
+    "import axios",
+    "/[(]/",
+    "x visibility:any type:path",
+    'repo:"has.thing(x)" y',
+    "don't",
+    "sure lang:go x",
+]
 
 
-@pytest.mark.parametrize(("kind", "query"), [(kind, query) for kind, queries in SILENT.items() for query in queries])
+@pytest.mark.parametrize(
+    ("kind", "query"), [(kind, query) for kind, queries in SILENT.items() for query in queries]
+)
 def test_silent_failures(kind: str, query: str) -> None:
     found = lint(query)
     assert kind in [finding.kind for finding in found]

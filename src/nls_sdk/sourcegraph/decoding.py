@@ -3,16 +3,16 @@
 A sentence is a search with filters in one order, each as often as it may stand, and terms among them. The
 rules come from the parser's own tables.
 
-llguidance reads a sentence lexeme by lexeme and takes the longest, so every lexeme here ends where no
-other that could stand in its place goes on: at a space, a parenthesis or the end.
+The grammar is regular: parentheses nest to a fixed depth, and every length has a bound.
 """
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import Literal
 
-from .fields import FIELDS, Value
+from .fields import FIELDS
 from .notation import Part, Ref, choice, ebnf, lark, longest, maybe, repeat, seq
 from .predicates import PREDICATES, Argument
 from .terminals import terminals, values
@@ -41,6 +41,7 @@ def longest_sentence() -> int:
 
 @cache
 def rules() -> dict[str, Part]:
+    """The rules by their names, the first of them ``start``; those in capitals are single words."""
     rules: dict[str, Part] = {
         "start": choice(Ref("from_predicates"), Ref("from_repo")),
     }
@@ -54,10 +55,10 @@ def rules() -> dict[str, Part]:
         Ref("from_plain_repo"),
     )
     slots = [*_BEFORE, "file_predicates", "kind"]
-    for slot, following in zip(slots, slots[1:], strict=False):
+    for slot, following in itertools.pairwise(slots):
         rules[f"from_{slot}"] = choice(_from(_slot(slot), f"from_{following}"), Ref(f"from_{following}"))
     rules |= _endings()
-    rules |= {slot: part for slot, part in _slots().items()}
+    rules |= dict(_slots().items())
     rules |= terminals()
     return rules
 
@@ -85,17 +86,19 @@ def _endings() -> dict[str, Part]:
         "from_commit_terms": choice(_from("terms", "from_committer"), Ref("from_committer")),
     }
     commits = ["committer", "author", "commit_case", "after", "before", "message", "select"]
-    for slot, following in zip(commits, commits[1:], strict=False):
+    for slot, following in itertools.pairwise(commits):
         rules[f"from_{slot}"] = choice(
             _from(_slot(slot.removeprefix("commit_")), f"from_{following}"), Ref(f"from_{following}")
         )
-    for slot, following in zip(_AFTER, _AFTER[1:], strict=False):
+    for slot, following in itertools.pairwise(_AFTER):
         rules[f"from_{slot}"] = choice(_from(slot.upper(), f"from_{following}"), Ref(f"from_{following}"))
     rules["from_timeout"] = Ref("TIMEOUT")
     return rules
 
 
-_REPEATED = frozenset("lang file file_predicates author committer message after before".split())
+_REPEATED = frozenset(
+    ["lang", "file", "file_predicates", "author", "committer", "message", "after", "before"]
+)
 
 
 def _slot(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .basic import basic_queries
 from .fields import FIELDS, Value
 from .findings import Finding, QueryError
 from .predicates import PREDICATES
@@ -15,7 +14,17 @@ from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, le
 TYPES = ("file", "path", "repo", "symbol", "diff", "commit", "structural")
 """Every value of ``type:`` that finds something."""
 VISIBILITIES = ("any", "public", "private")
-PATTERN_TYPES = ("keyword", "standard", "literal", "regexp", "regex", "structural", "codycontext", "lucky", "nls")
+PATTERN_TYPES = (
+    "keyword",
+    "standard",
+    "literal",
+    "regexp",
+    "regex",
+    "structural",
+    "codycontext",
+    "lucky",
+    "nls",
+)
 
 _ADVICE = {
     "branch": "Use rev:NAME, or repo:NAME@BRANCH.",
@@ -24,14 +33,22 @@ _ADVICE = {
     "sha": "Use rev:HASH.",
     **dict.fromkeys(("ext", "extension", "filetype"), r"Use file:\.EXT$, or lang:."),
     **dict.fromkeys(("filename", "folder", "dir", "directory", "files"), "Use file:."),
-    **dict.fromkeys(("org", "owner", "user", "repository", "repositories", "repos"), "Use repo:NAME/, or file:has.owner(NAME)."),
-    **dict.fromkeys(("symbol", "func", "function", "method", "class"), "Use type:symbol NAME, or select:symbol.function."),
+    **dict.fromkeys(
+        ("org", "owner", "user", "repository", "repositories", "repos"),
+        "Use repo:NAME/, or file:has.owner(NAME).",
+    ),
+    **dict.fromkeys(
+        ("symbol", "func", "function", "method", "class"), "Use type:symbol NAME, or select:symbol.function."
+    ),
     **dict.fromkeys(("import", "imports"), "Search for the text of the import, in quotes."),
     **dict.fromkeys(("regexp", "regex", "pattern"), "Write the regular expression between slashes: /RE/."),
     **dict.fromkeys(("topic",), "Use repo:has.topic(NAME)."),
     **dict.fromkeys(("limit", "max"), "Use count:N."),
     **dict.fromkeys(("created", "pushed", "date"), "Use before: or after:, with type:commit or type:diff."),
-    **dict.fromkeys(("is", "in", "sort", "stars", "size", "license", "label", "state", "assignee", "example", "keyword"), "Leave it out: the server has no such filter."),
+    **dict.fromkeys(
+        ("is", "in", "sort", "stars", "size", "license", "label", "state", "assignee", "example", "keyword"),
+        "Leave it out: the server has no such filter.",
+    ),
     **dict.fromkeys(("repogroup",), "Use context: or repo:."),
 }
 _WORD_FIELD = re.compile(r"-?([A-Za-z]+):(?=[^\s:/]|\Z)")
@@ -72,7 +89,12 @@ def _text(text: str) -> Iterator[Finding]:
 
 def _whole(query: Query) -> Iterator[Finding]:
     for entry in query.empty:
-        yield _at(entry, "empty_value", f"{entry.name}: has no value and is dropped.", "Write the value right after the colon.")
+        yield _at(
+            entry,
+            "empty_value",
+            f"{entry.name}: has no value and is dropped.",
+            "Write the value right after the colon.",
+        )
     if query.literal_parens:
         at = max(query.text.find("("), 0)
         message = "A parenthesis never closes, so all of them are searched for."
@@ -80,7 +102,12 @@ def _whole(query: Query) -> Iterator[Finding]:
     if any(entry.field == "rev" for entry in query.filters):
         for entry in query.filters:
             if entry.field == "repo" and entry.predicate is not None:
-                yield _at(entry, "rev_with_predicate", "Servers from 6.2 on refuse rev: beside a predicate of repo:.", "Name the repository.")
+                yield _at(
+                    entry,
+                    "rev_with_predicate",
+                    "Servers from 6.2 on refuse rev: beside a predicate of repo:.",
+                    "Name the repository.",
+                )
     if query.pattern_type is PatternType.REGEXP and query.tree is not None:
         yield from _forgotten(query.tree)
 
@@ -128,15 +155,30 @@ def _term(term: Pattern, mode: PatternType) -> Iterator[Finding]:
         return
     text = term.text
     if text.lower() in ("and", "or", "not"):
-        yield _at(term, "operator_as_text", f"{text} stands at an end, so it is searched for.", "Write a term on both sides, or leave it out.")
+        yield _at(
+            term,
+            "operator_as_text",
+            f"{text} stands at an end, so it is searched for.",
+            "Write a term on both sides, or leave it out.",
+        )
     if mode is PatternType.STRUCTURAL:
         return
     if text.startswith("`") or (text.endswith("`") and text.count("`") == 1):
         yield _at(term, "markdown", "A backtick is searched for.", "Leave the backticks out.")
     if text.count('"') % 2 or text.startswith(("'", '"')):
-        yield _at(term, "unbalanced_quote", "A quote is searched for, as a character.", "Close it, with a space after it, or leave it out.")
+        yield _at(
+            term,
+            "unbalanced_quote",
+            "A quote is searched for, as a character.",
+            "Close it, with a space after it, or leave it out.",
+        )
     if _NEGATED_TERM.match(text):
-        yield _at(term, "negated_term", f"{text[0]} does not exclude a term; it is searched for.", f"Write NOT {text[1:]}.")
+        yield _at(
+            term,
+            "negated_term",
+            f"{text[0]} does not exclude a term; it is searched for.",
+            f"Write NOT {text[1:]}.",
+        )
     if (match := _WORD_FIELD.match(text)) and (advice := _ADVICE.get(match[1].lower())):
         yield _at(term, "unknown_field", f"{match[1]}: is no filter, so it is searched for.", advice)
 

@@ -2,8 +2,9 @@
 
 import pytest
 from hypothesis import given
-from nls_sdk.sourcegraph import explain
 from sourcegraph.strategies import PATTERN_TYPES, TEXTS
+
+from nls_sdk.sourcegraph import explain
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,9 @@ def canonical(query: str | Query, pattern_type: str = "keyword") -> str:
     branches: dict[tuple[str, ...], list[_Terms | None]] = {}
     for basic in basic_queries(read):
         filters = tuple(sorted(set(meaning(basic.filters))))
-        branches.setdefault(filters, []).append(basic.pattern and _terms(basic.pattern, mode))
+        branches.setdefault(filters, []).append(
+            None if basic.pattern is None else _terms(basic.pattern, mode)
+        )
     written: list[str] = []
     for filters, choices in branches.items():
         if None in choices:
@@ -113,7 +115,9 @@ def _write(terms: _Terms) -> str:
     if isinstance(terms, str):
         return terms
     kind, operands = terms
-    inside = [f"({_write(operand)})" if isinstance(operand, tuple) else _write(operand) for operand in operands]
+    inside = [
+        f"({_write(operand)})" if isinstance(operand, tuple) else _write(operand) for operand in operands
+    ]
     return (" OR " if kind is Kind.OR else " ").join(inside)
 
 

@@ -7,7 +7,7 @@ from .dates import read_date
 from .fields import FIELDS, Value
 from .findings import QueryError
 from .languages import language
-from .lint import lint
+from .linting import lint
 from .predicates import PREDICATES
 from .reading import Query, parse
 from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType
@@ -23,8 +23,16 @@ _RESULTS = {
 }
 _SWITCHES = {
     "fork": {"yes": "forks too", "no": "no forks", "only": "only forks"},
-    "archived": {"yes": "archived repositories too", "no": "no archived repositories", "only": "only archived repositories"},
-    "index": {"yes": "indexed repositories only where possible", "no": "without the index", "only": "only indexed repositories"},
+    "archived": {
+        "yes": "archived repositories too",
+        "no": "no archived repositories",
+        "only": "only archived repositories",
+    },
+    "index": {
+        "yes": "indexed repositories only where possible",
+        "no": "without the index",
+        "only": "only indexed repositories",
+    },
     "case": {"yes": "minding upper and lower case", "no": "in any case"},
 }
 
@@ -55,9 +63,15 @@ def explain(query: str | Query, pattern_type: str = "keyword") -> str:
 
 def _sentence(basic: BasicQuery, mode: PatternType) -> str:
     types = [_RESULTS.get(entry.value, entry.value) for entry in basic.filters if entry.field == "type"]
-    what = _list(types, "and") if types else "files, paths and repositories" if basic.pattern else "everything"
+    what = (
+        _list(types, "and") if types else "files, paths and repositories" if basic.pattern else "everything"
+    )
     if not types and basic.pattern is None:
-        what = "all files" if any(entry.field in ("file", "lang") for entry in basic.filters) else "all repositories"
+        what = (
+            "all files"
+            if any(entry.field in ("file", "lang") for entry in basic.filters)
+            else "all repositories"
+        )
     parts = [f"Finds {what}"]
     if basic.pattern is not None:
         parts.append(f"with {_terms(basic.pattern, mode)}")
@@ -70,7 +84,9 @@ def _terms(node: Node, mode: PatternType) -> str:
         case Operator():
             joint = "or" if node.kind is Kind.OR else "and"
             texts = [_terms(operand, mode) for operand in node.operands]
-            texts = [f"({t})" if isinstance(o, Operator) else t for t, o in zip(texts, node.operands, strict=True)]
+            texts = [
+                f"({t})" if isinstance(o, Operator) else t for t, o in zip(texts, node.operands, strict=True)
+            ]
             return f" {joint} ".join(texts)
         case Pattern():
             what = f'"{node.text}"'
@@ -104,13 +120,23 @@ def _phrase(entry: Filter) -> str:
     if field.value is Value.LANGUAGE:
         return f"{no}in {language(entry.value) or entry.value}"
     if field.value is Value.DATE and (moment := read_date(entry.value)) and entry.value[:1].isdigit():
-        return f"{field.summary} {entry.value}" if "-" in entry.value else f"{field.summary} {entry.value} ({moment.date()})"
+        return (
+            f"{field.summary} {entry.value}"
+            if "-" in entry.value
+            else f"{field.summary} {entry.value} ({moment.date()})"
+        )
     return f"{no}{field.summary} {entry.value}"
 
 
 def _switch(entry: Filter) -> str:
     value = entry.value.lower()
-    value = "yes" if value in ("y", "yes", "1", "t", "true") else "no" if value in ("n", "no", "0", "f", "false") else "only"
+    value = (
+        "yes"
+        if value in ("y", "yes", "1", "t", "true")
+        else "no"
+        if value in ("n", "no", "0", "f", "false")
+        else "only"
+    )
     return _SWITCHES[entry.field].get(value, value)
 
 

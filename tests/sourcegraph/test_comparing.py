@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from nls_sdk.sourcegraph import QueryError, canonical, equivalent, validate
 from sourcegraph.strategies import PATTERN_TYPES, QUERIES, TEXTS, WORDS, parts
+
+from nls_sdk.sourcegraph import QueryError, canonical, equivalent, validate
 
 SAME = [
     ("r:foo NOT file:x b a", "repo:foo a -f:x b"),
@@ -87,8 +88,18 @@ def test_order_does_not_matter(items: list[str], random) -> None:
 
 @given(parts())
 def test_aliases_do_not_matter(items: list[str]) -> None:
-    aliases = {"repo:": "r:", "-repo:": "NOT repo:", "file:": "PATH:", "-file:": "NOT f:", "lang:": "Language:", "count:": "Count:"}
-    other = [next((item.replace(old, new, 1) for old, new in aliases.items() if item.startswith(old)), item) for item in items]
+    aliases = {
+        "repo:": "r:",
+        "-repo:": "NOT repo:",
+        "file:": "PATH:",
+        "-file:": "NOT f:",
+        "lang:": "Language:",
+        "count:": "Count:",
+    }
+    other = [
+        next((item.replace(old, new, 1) for old, new in aliases.items() if item.startswith(old)), item)
+        for item in items
+    ]
     assert equivalent(" ".join(items), "   ".join(other))
 
 
@@ -117,7 +128,13 @@ def test_every_mutation_of_meaning_matters(items: list[str], data) -> None:
 def _negated(item: str) -> str:
     if item.startswith("-"):
         return item[1:]
-    return item.removeprefix("NOT ") if item.startswith("NOT ") else item if item.startswith("(") else f"NOT {item}"
+    return (
+        item.removeprefix("NOT ")
+        if item.startswith("NOT ")
+        else item
+        if item.startswith("(")
+        else f"NOT {item}"
+    )
 
 
 @given(WORDS, WORDS)
