@@ -12,10 +12,16 @@ _LONGEST_ALIAS = 40
 
 
 @cache
+def _linguist() -> dict[str, dict[str, list[str]]]:
+    text = files("nls_sdk.sourcegraph").joinpath("languages.json").read_text("utf-8")
+    languages: dict[str, dict[str, list[str]]] = json.loads(text)["languages"]
+    return languages
+
+
+@cache
 def _table() -> dict[str, str]:
-    languages = json.loads(files(__package__).joinpath("languages.json").read_text("utf-8"))["languages"]
     table: dict[str, str] = {}
-    for name, entry in languages.items():
+    for name, entry in _linguist().items():
         for alias in (name, *entry["aliases"]):
             table.setdefault(_key(alias), name)
     return table
@@ -23,9 +29,8 @@ def _table() -> dict[str, str]:
 
 @cache
 def _by_extension() -> dict[str, str]:
-    languages = json.loads(files(__package__).joinpath("languages.json").read_text("utf-8"))["languages"]
     found: dict[str, str] = {}
-    for name, entry in sorted(languages.items(), key=lambda item: -len(item[1]["extensions"])):
+    for name, entry in sorted(_linguist().items(), key=lambda item: -len(item[1]["extensions"])):
         for rank, extension in enumerate(entry["extensions"]):
             if rank == 0 or extension not in found:
                 found[extension.removeprefix(".")] = name

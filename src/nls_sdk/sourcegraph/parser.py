@@ -9,6 +9,16 @@ from attrs import frozen
 from .fields import NAMES
 from .findings import Finding, QueryError
 from .predicates import CALL, PREDICATES
+from .refusals import (
+    DEEPEST,
+    DOUBLE_NEGATION,
+    MISSING_OPERAND,
+    NESTED_TOO_DEEPLY,
+    NEVER_CLOSED,
+    NEVER_OPENED,
+    NOT_BEFORE_GROUP,
+    refusal,
+)
 from .scanner import (
     ESCAPED_WORD,
     FIELD_START,
@@ -37,9 +47,6 @@ from .syntax import (
     leaves,
     negate,
 )
-
-DEEPEST = 100
-"""How many parentheses may stand inside one another; with more the parser could run out of stack."""
 
 _BARE = re.compile(
     rf"(?:[^{SPACE}()\\]|\\[^{SPACE}]|\((?:[^{SPACE}()\\:]|\\[^{SPACE}])*+\))++(?=[{SPACE})]|\Z)"
@@ -103,15 +110,7 @@ class Parser:
     def _required(self, operand: Node | None) -> Node:
         if operand is None:
             at = min(self._position, max(len(self._text) - 1, 0))
-            raise QueryError(
-                Finding(
-                    "missing_operand",
-                    at,
-                    min(at + 3, len(self._text)),
-                    "AND or OR has nothing on one side.",
-                    "Write a term or a filter on both sides, or quote the word to search for it.",
-                )
-            )
+            raise QueryError(refusal(MISSING_OPERAND, at, min(at + 3, len(self._text))))
         return operand
 
     def _run(self) -> Node | None:
@@ -129,7 +128,7 @@ class Parser:
             node: Node | None
             if character == ")" and not self._literal_parens:
                 if self._depth == 0:
-                    raise QueryError(_closed_too_often(position))
+                    raise QueryError(refusal(NEVER_OPENED, position, position + 1))
                 if not filters and not terms:
                     terms.append(
                         Pattern("()", False, Form.BARE, max(text.rfind("(", 0, position), 0), position + 1)
@@ -197,28 +196,12 @@ class Parser:
         if self._mode is not PatternType.KEYWORD and self._balance.end(position) is not None:
             return None
         if self._depth == DEEPEST:
-            raise QueryError(
-                Finding(
-                    "nested_too_deeply",
-                    position,
-                    position + 1,
-                    f"More than {DEEPEST} parentheses stand inside one another.",
-                    "Leave out the parentheses that change nothing.",
-                )
-            )
+            raise QueryError(refusal(NESTED_TOO_DEEPLY, position, position + 1))
         self._depth += 1
         self._position = position + 1
         node = self._alternatives()
         if self._position >= len(self._text):
-            raise QueryError(
-                Finding(
-                    "parens_unbalanced",
-                    position,
-                    position + 1,
-                    "This parenthesis is never closed.",
-                    "Close it, or quote the text that it is part of.",
-                )
-            )
+            raise QueryError(refusal(NEVER_CLOSED, position, position + 1))
         self._position += 1
         self._depth -= 1
         self.groups.append((position, self._position))
@@ -228,26 +211,10 @@ class Parser:
         after = SPACES.match(self._text, position + 3).end()  # type: ignore[union-attr]
         self._position = after
         if self._text.startswith("(", after):
-            raise QueryError(
-                Finding(
-                    "not_before_group",
-                    position,
-                    after + 1,
-                    "NOT takes one term or filter, not a group.",
-                    "Write NOT before each term: NOT a NOT b.",
-                )
-            )
+            raise QueryError(refusal(NOT_BEFORE_GROUP, position, after + 1))
         leaf = self._leaf(after)
         if leaf.negated:
-            raise QueryError(
-                Finding(
-                    "double_negation",
-                    position,
-                    leaf.end,
-                    "NOT and - negate the filter twice.",
-                    "Keep one of them.",
-                )
-            )
+            raise QueryError(refusal(DOUBLE_NEGATION, position, leaf.end))
         return negate(leaf, position)
 
     def _leaf(self, position: int) -> Leaf:
@@ -346,16 +313,6 @@ def _groups_a_part(text: str, groups: list[tuple[int, int]]) -> bool:
             return True
         start, end = opens + 1, closes - 1
     return False
-
-
-def _closed_too_often(position: int) -> Finding:
-    return Finding(
-        "parens_unbalanced",
-        position,
-        position + 1,
-        "This parenthesis was never opened.",
-        "Remove it, or quote the text that it is part of.",
-    )
 
 
 @frozen
