@@ -22,6 +22,7 @@ SAME = [
     ("(repo:a or repo:b) x", "(repo:b x) or (x repo:a)"),
     ('"foo" bar', "bar foo"),
     ("/foo/", "foo"),
+    ("/a\\/b/", '"a/b"'),
     ("foo.*bar patterntype:regexp", "/foo.*bar/"),
     ("foo bar patterntype:literal", '"foo bar"'),
     ("case:no fork:no visibility:any context:global x", "x"),

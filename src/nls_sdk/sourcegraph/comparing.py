@@ -18,7 +18,7 @@ from .reading import Query, parse
 from .regexes import is_literal
 from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType
 from .validation import validate
-from .writing import is_bare_word, quote, slashes, write_filter
+from .writing import is_bare_word, quote, slashes, without_escaped_slashes, write_filter
 
 _Terms: TypeAlias = "str | tuple[Kind, tuple[_Terms, ...]]"
 
@@ -104,11 +104,18 @@ def _term(node: Node, mode: PatternType) -> str:
     assert isinstance(node, Pattern)
     if mode is PatternType.STRUCTURAL:
         text = f"content:{quote(node.text)}"
-    elif node.form is Form.SLASHED and not is_literal(node.text):
-        text = slashes(node.text)
     else:
-        text = node.text if is_bare_word(node.text) else quote(node.text)
+        text = _searched(node)
     return f"NOT {text}" if node.negated else text
+
+
+def _searched(term: Pattern) -> str:
+    literal = term.text
+    if term.form is Form.SLASHED:
+        literal = without_escaped_slashes(term.text)
+        if not is_literal(literal):
+            return slashes(literal)
+    return literal if is_bare_word(literal) else quote(literal)
 
 
 def _write(terms: _Terms) -> str:

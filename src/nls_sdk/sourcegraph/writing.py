@@ -27,6 +27,11 @@ def quote(text: str, delimiter: str = '"') -> str:
     return delimiter + inside.replace(delimiter, "\\" + delimiter) + delimiter
 
 
+def without_escaped_slashes(source: str) -> str:
+    """The same regular expression with every slash bare."""
+    return _SLASH.sub(lambda m: "/" if m[1] == "/" else m[0], source)
+
+
 def slashes(source: str) -> str:
     """A regular expression between slashes."""
     return "/" + _SLASH.sub(lambda m: "\\/" if m[1] in (None, "/") else m[0], source) + "/"
