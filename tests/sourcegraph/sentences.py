@@ -35,7 +35,8 @@ def sentences(seed: int, count: int) -> Iterator[str]:
                     pass
                 return text
             case Repeat():
-                most = part.most if rng.random() < 0.1 else min(part.most, part.least + 3)
+                limit = 12 if part.most is None else part.most
+                most = limit if rng.random() < 0.1 else min(limit, part.least + 3)
                 return "".join(draw(part.part) for _ in range(rng.randint(part.least, most)))
 
     for _ in range(count):

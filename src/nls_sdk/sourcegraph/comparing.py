@@ -102,10 +102,7 @@ def _term(node: Node, mode: PatternType) -> str:
     if isinstance(node, Filter):
         return write_filter(node)
     assert isinstance(node, Pattern)
-    if mode is PatternType.STRUCTURAL:
-        text = f"content:{quote(node.text)}"
-    else:
-        text = _searched(node)
+    text = f"content:{quote(node.text)}" if mode is PatternType.STRUCTURAL else _searched(node)
     return f"NOT {text}" if node.negated else text
 
 

@@ -36,7 +36,7 @@ def grammar(notation: Literal["lark", "ebnf"] = "lark") -> str:
 def longest_sentence() -> int:
     """The length, in characters, of the longest sentence of the grammar."""
     made = rules()
-    return longest(made, made["start"])
+    return int(longest(made, made["start"]))
 
 
 @cache

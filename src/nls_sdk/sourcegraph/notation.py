@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -46,11 +47,11 @@ class Choice:
 
 @frozen
 class Repeat:
-    """A part, at least ``least`` and at most ``most`` times."""
+    """A part, at least ``least`` times, and at most ``most`` unless that is None."""
 
     part: Part
     least: int
-    most: int
+    most: int | None
 
 
 @frozen
@@ -86,6 +87,11 @@ def repeat(part: Part | str, least: int, most: int) -> Part:
     return Repeat(_part(part), least, most)
 
 
+def many(part: Part | str, least: int = 1) -> Part:
+    """A part any number of times, at least ``least``: cheaper than a count, so for use inside a `Limit`."""
+    return Repeat(_part(part), least, None)
+
+
 def maybe(*parts: Part | str) -> Part:
     """The parts in a row, or nothing."""
     return Repeat(seq(*parts), 0, 1)
@@ -95,11 +101,11 @@ def _part(part: Part | str) -> Part:
     return Text(part) if isinstance(part, str) else part
 
 
-def longest(rules: dict[str, Part], part: Part) -> int:
+def longest(rules: dict[str, Part], part: Part) -> float:
     """The length, in characters, of the longest sentence of a part."""
-    known: dict[str, int] = {}
+    known: dict[str, float] = {}
 
-    def measure(part: Part) -> int:
+    def measure(part: Part) -> float:
         match part:
             case Text():
                 return len(part.text)
@@ -113,8 +119,10 @@ def longest(rules: dict[str, Part], part: Part) -> int:
                 return sum(map(measure, part.parts))
             case Choice():
                 return max(map(measure, part.parts))
+            case Repeat(most=None):
+                return math.inf
             case Repeat():
-                return part.most * measure(part.part)
+                return (part.most or 0) * measure(part.part)
             case Limit():
                 return min(part.most, measure(part.part))
 
@@ -150,6 +158,8 @@ def _lark(part: Part) -> str:
             return " | ".join(_lark_inside(p) for p in part.parts)
         case Repeat(least=0, most=1):
             return f"({_lark(part.part)})?"
+        case Repeat(most=None):
+            return " ".join([f"({_lark(part.part)})"] * part.least + [f"({_lark(part.part)})*"])
         case Repeat():
             return f"({_lark(part.part)}){{{part.least},{part.most}}}"
         case Limit():
@@ -157,7 +167,7 @@ def _lark(part: Part) -> str:
 
 
 def _lark_inside(part: Part) -> str:
-    return f"({_lark(part)})" if isinstance(part, Choice | Seq) else _lark(part)
+    return f"({_lark(part)})" if isinstance(part, Choice | Seq | Limit | Repeat) else _lark(part)
 
 
 def ebnf(rules: dict[str, Part], start: str = "start") -> str:
@@ -185,6 +195,8 @@ def _ebnf(part: Part) -> str:
             return " | ".join(_ebnf_inside(p) for p in part.parts)
         case Repeat(least=0, most=1):
             return f"({_ebnf(part.part)})?"
+        case Repeat(most=None):
+            return " ".join([f"({_ebnf(part.part)})"] * part.least + [f"({_ebnf(part.part)})*"])
         case Repeat():
             return f"({_ebnf(part.part)}){{{part.least},{part.most}}}"
         case Limit():

@@ -7,11 +7,14 @@ import re
 from .fields import Value
 from .languages import spellings
 from .linting import TYPES, VISIBILITIES
-from .notation import Class, Limit, Part, Ref, choice, maybe, repeat, seq, texts
+from .notation import Class, Limit, Part, Ref, choice, many, maybe, repeat, seq, texts
 from .values import SELECTIONS
 
 LONGEST_REGEXP = 80
-"""The length, in characters, of the longest regular expression in a sentence."""
+"""The length, in characters, of the longest regular expression or quoted term in a sentence."""
+
+LONGEST_WORD = 40
+"""The length, in characters, of the longest word in a sentence."""
 
 _LETTER = Class("[A-Za-z0-9_]")
 _SIGNS = r"_.+=<>#@$%&;,*{}|^~!?/\-\[\]"
@@ -23,23 +26,18 @@ _ESCAPE = seq("\\", Class(r"[.\\+*?()\[\]{}|^$\-dwsDWS]"))
 _SAFE_FIRST = "[B-MP-Zb-mp-z0-9_]"
 
 
-def _but_operators(first: str, tail: Part, most: int) -> Part:
+def _but_operators(first: str, tail: Part) -> Part:
     """Words that begin with a class of characters, but for AND, OR and NOT in any case."""
-    end = repeat(tail, 0, most)
-    options: list[Part | str] = [seq(Class(first), end)]
+    options: list[Part | str] = [seq(Class(first), many(tail, 0))]
     for word in ("and", "or", "not"):
         head: list[Part | str] = []
-        for i, letter in enumerate(word):
-            either = f"[{letter}{letter.upper()}]"
-            head.append(Class(either))
-            if i + 1 == len(word):
-                options.append(seq(*head, tail, repeat(tail, 0, most - i)))
+        for letter, following in zip(word, [*word[1:], None], strict=True):
+            head.append(Class(f"[{letter}{letter.upper()}]"))
+            if following is None:
+                options.append(seq(*head, many(tail)))
             else:
-                following = word[i + 1]
-                # The tail's own characters, without the letter that goes on with the operator.
-                options.append(
-                    seq(*head, maybe(Ref(f"TAIL_BUT_{following.upper()}"), repeat(tail, 0, most - i)))
-                )
+                # Here the word may end, or go on with anything but the operator's next letter.
+                options.append(seq(*head, maybe(Ref(f"TAIL_BUT_{following.upper()}"), many(tail, 0))))
     return choice(*options)
 
 
@@ -59,35 +57,28 @@ def _character_class() -> Part:
         seq("\\", Class(r"[.\\\]\[\-^dwsDWS]")),
         texts(("a-z", "A-Z", "0-9", "a-f", "A-F")),
     )
-    return seq("[", maybe("^"), repeat(inside, 1, 8), "]")
+    return seq("[", maybe("^"), many(inside), "]")
 
 
-def _atoms(char: Part, least: int, most: int) -> Part:
-    """So many characters, classes, escapes and anchors of a regular expression that RE2 takes."""
+def _atom(char: Part) -> Part:
+    """A character, class, escape or anchor of a regular expression that RE2 takes, perhaps repeated."""
     span = choice(
         *(f"{{{n}}}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 24, 32, 36, 40, 64)),
         *(seq(f"{{{n},", maybe(Class(f"[{n}-9]")), "}") for n in range(1, 10)),
     )
     quantifier = choice(seq(Class("[*+?]"), maybe("?")), span)
-    atom = seq(choice(char, _ESCAPE, ".", _character_class()), maybe(quantifier))
-    return repeat(choice(atom, "^", "$", "\\b"), least, most)
+    repeated = seq(choice(char, _ESCAPE, ".", _character_class()), maybe(quantifier))
+    return choice(repeated, "^", "$", "\\b")
 
 
 def _group(char: Part) -> Part:
-    branch = _atoms(char, 1, 16)
-    return seq("(", maybe("?:"), branch, repeat(seq("|", branch), 0, 4), ")", maybe(Class("[*+?]")))
+    branch = many(_atom(char))
+    return seq("(", maybe("?:"), branch, many(seq("|", branch), 0), ")", maybe(Class("[*+?]")))
 
 
 def _regexp(char: Part, least: int = 1) -> Part:
-    """Regular expressions that RE2 takes, with at most three groups, none inside another."""
-    return choice(
-        seq(_atoms(char, least, 24), repeat(seq(_group(char), _atoms(char, 0, 12)), 0, 3)),
-        *(
-            [seq(_group(char), _atoms(char, 0, 12), repeat(seq(_group(char), _atoms(char, 0, 12)), 0, 2))]
-            if least == 1
-            else []
-        ),
-    )
+    """Regular expressions that RE2 takes, with groups but none inside another."""
+    return many(choice(_atom(char), _group(char)), least)
 
 
 def terminals() -> dict[str, Part]:
@@ -97,24 +88,25 @@ def terminals() -> dict[str, Part]:
     opening = choice("^", "\\b", seq(choice(".", _ESCAPE, _character_class()), maybe(Class("[*+?]"))))
     rules: dict[str, Part] = {f"TAIL_BUT_{c.upper()}": _tail_without(c) for c in "ndrot"}
     rules |= {
-        "WORD": _but_operators(_SAFE_FIRST, _TAIL, 38),
-        "QUOTED": seq('"', repeat(choice(_NOT_QUOTE, '\\"', "\\\\"), 1, 80), '"'),
-        "SLASHED": Limit(seq("/", _branches(_regexp(spaced)), "/"), LONGEST_REGEXP),
+        "WORD": Limit(_but_operators(_SAFE_FIRST, _TAIL), LONGEST_WORD),
+        "QUOTED": Limit(seq('"', many(choice(_NOT_QUOTE, '\\"', "\\\\")), '"'), LONGEST_REGEXP),
+        "SLASHED": Limit(seq("/", _regexp(spaced), many(seq("|", _regexp(spaced)), 0), "/"), LONGEST_REGEXP),
         "TERM": choice(Ref("WORD"), Ref("QUOTED"), Ref("SLASHED")),
-        "RE_TAIL": _regexp(plain),
         # A value that begins like a predicate and has parentheses would read as a misspelt one, so
         # those that begin with the letters of has, contains and at have none.
         "RE": Limit(
             choice(
-                seq(choice(Class("[BD-GI-Zbd-gi-z0-9_]"), opening), maybe(Ref("RE_TAIL"))),
-                seq(_group(plain), maybe(Ref("RE_TAIL"))),
-                _atoms(plain, 1, 24),
+                seq(
+                    choice(Class("[BD-GI-Zbd-gi-z0-9_]"), opening, _group(plain)),
+                    many(choice(_atom(plain), _group(plain)), 0),
+                ),
+                many(_atom(plain)),
             ),
             LONGEST_REGEXP,
         ),
         "RE_TERM": Limit(
             choice(
-                seq(choice(Class(_SAFE_FIRST), opening), maybe(Ref("RE_TAIL"))),
+                seq(choice(Class(_SAFE_FIRST), opening), many(choice(_atom(plain), _group(plain)), 0)),
                 seq(Class("[ANOano]"), _regexp(plain, least=3)),
             ),
             LONGEST_REGEXP,
@@ -126,10 +118,6 @@ def terminals() -> dict[str, Part]:
         "REVISION": seq(_LETTER, repeat(Class(r"[A-Za-z0-9_./\-]"), 0, 59)),
     }
     return rules
-
-
-def _branches(branch: Part) -> Part:
-    return seq(branch, repeat(seq("|", branch), 0, 3))
 
 
 def _date() -> Part:
