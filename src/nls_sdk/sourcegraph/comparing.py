@@ -16,7 +16,7 @@ from .findings import QueryError
 from .meaning import meaning
 from .reading import Query, parse
 from .regexes import is_literal
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType
+from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, is_empty
 from .validation import validate
 from .writing import is_bare_word, quote, slashes, without_escaped_slashes, write_filter
 
@@ -44,9 +44,8 @@ def canonical(query: str | Query, pattern_type: str = "keyword") -> str:
     branches: dict[tuple[str, ...], list[_Terms | None]] = {}
     for basic in basic_queries(read):
         filters = tuple(sorted(set(meaning(basic.filters))))
-        branches.setdefault(filters, []).append(
-            None if basic.pattern is None else _terms(basic.pattern, mode)
-        )
+        pattern = None if basic.pattern is None or is_empty(basic.pattern) else basic.pattern
+        branches.setdefault(filters, []).append(None if pattern is None else _terms(pattern, mode))
     written: list[str] = []
     for filters, choices in branches.items():
         if None in choices:

@@ -31,7 +31,7 @@ def meaning(filters: Iterable[Filter]) -> list[str]:
     return [
         write_filter(normal)
         for entry in filters
-        if entry.field not in ("rev", "patterntype")
+        if entry.value and entry.field not in ("rev", "patterntype")
         for normal in _normal(entry, revisions, names_repository)
     ]
 
