@@ -1,16 +1,18 @@
 """The whole story in one script: data, fine-tune, merge, serve, judge. On this machine, with no account.
 
-python examples/quickstart.py
+python examples/quickstart.py [ROWS]
 """
 
+import sys
 from pathlib import Path
 
 from nls_sdk import Dataset, Evaluator, TrainingJob
 from nls_sdk.synthetic import write
 from nls_sdk_local import LocalProvider
 
+rows = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
 here = LocalProvider()
-train, val = map(Dataset.from_jsonl, write(Path("nls-quickstart")))
+train, val = map(Dataset.from_jsonl, write(Path("nls-quickstart"), train=rows))
 
 run = TrainingJob(train, here, here.demo_recipe(), name="quickstart").start()
 for event in run.events():
@@ -18,4 +20,4 @@ for event in run.events():
 
 with run.result().merge().result().deploy() as endpoint:
     print(endpoint.translate("python files in acme/web that mention retries"))
-    print(Evaluator(val).compare(endpoint))
+    print(Evaluator(val).compare(endpoint, sample=60))

@@ -8,6 +8,7 @@ from attrs import evolve
 from nls_sdk.admission import admit, differences
 from nls_sdk.artifacts import Artifact
 from nls_sdk.errors import RunNameTaken
+from nls_sdk.events import Progress
 from nls_sdk.providers import RunRecord, State
 from nls_sdk.recipe import Recipe
 from nls_sdk.tasks import DryRun, Merge, Serve, Task, Train
@@ -20,8 +21,8 @@ MERGE = Merge(name="first", base="some/model", adapter=DATA)
 SERVE = Serve(name="first", model=DATA)
 
 
-def record(task: Task, state: State) -> RunRecord:
-    return RunRecord(run_id=task.run_id, task=task, state=state, created=0.0, updated=0.0)
+def record(task: Task, state: State, *, progress: Progress | None = None) -> RunRecord:
+    return RunRecord(run_id=task.run_id, task=task, state=state, created=0.0, updated=0.0, progress=progress)
 
 
 @pytest.mark.parametrize("task", [TRAIN, DRY, MERGE, SERVE])
@@ -60,7 +61,12 @@ def test_the_same_task_starts_again_unless_its_result_is_there(
 )
 def test_another_task_never_takes_what_was_trained_or_merged(earlier: Task, task: Task, state: State) -> None:
     with pytest.raises(RunNameTaken, match=f"{task.run_id} exists with another configuration"):
-        admit(task, record(earlier, state))
+        admit(task, record(earlier, state, progress=Progress(1, 10)))
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_training_that_never_took_a_step_gives_up_its_name(state: State) -> None:
+    assert admit(evolve(TRAIN, base="other/model"), record(TRAIN, state))
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,9 @@ def test_a_row_keeps_its_line_and_metadata(tmp_path: Path) -> None:
     assert (data[0].question, data[0].query) == ("q", "lang:go")
 
 
-def test_a_system_message_may_be_absent_and_turns_may_be_many(tmp_path: Path) -> None:
-    turns = line(("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"))
-    data = Dataset.from_jsonl(write(tmp_path / "d.jsonl", turns, line(("user", "q"), ("assistant", "a"))))
-    assert [example.question for example in data] == ["c", "q"]
+def test_a_system_message_may_be_absent(tmp_path: Path) -> None:
+    data = Dataset.from_jsonl(write(tmp_path / "d.jsonl", line(("user", "q"), ("assistant", "a"))))
+    assert (data[0].question, data[0].query, data[0].system, data.system) == ("q", "a", "", "")
 
 
 WRONG = [
@@ -67,6 +66,9 @@ WRONG = [
     (line(("assistant", "a"), ("user", "q")), "roles"),
     (line(("user", "q"), ("system", "s"), ("assistant", "a")), "roles"),
     (line(("user", "q"), ("assistant", "a"), ("assistant", "b")), "roles"),
+    (line(("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")), "roles"),
+    (line(("user", "\ud83d"), ("assistant", "a")), "surrogate"),
+    (f'{{"messages": {"1" * 5000}}}', "not JSON"),
     (
         f'{GOOD[:-1]}, "metadata": 3}}',
         "meta",
@@ -123,6 +125,17 @@ def test_verify_names_duplicates_and_contradictions(tmp_path: Path) -> None:
         Dataset.from_jsonl(write(tmp_path / "d.jsonl", GOOD, GOOD, other)).verify()
     assert "2: duplicate of line 1" in str(caught.value)
     assert "3: the same question with another answer of line 1" in str(caught.value)
+
+
+def test_verify_refuses_two_system_messages(tmp_path: Path) -> None:
+    other = line(("system", "other"), ("user", "q2"), ("assistant", "a"))
+    with pytest.raises(DataError, match="2: the system message is not that of the first example: 'other'"):
+        Dataset.from_jsonl(write(tmp_path / "d.jsonl", GOOD, other)).verify()
+
+
+def test_pairs_are_held_to_the_same_rules_as_rows() -> None:
+    with pytest.raises(DataError, match=r"2: .*not empty"):
+        Dataset.from_pairs([("q", "a"), ("", "b")])
 
 
 def test_verify_returns_good_data_itself() -> None:

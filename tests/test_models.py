@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from stub_server import StubServer
 
-from nls_sdk import Adapter, MergedModel, ServeConfig
+from nls_sdk import Adapter, Dataset, Endpoint, MergedModel, ServeConfig, TrainingJob, attach
 from nls_sdk.artifacts import fingerprint
-from nls_sdk.errors import ArtifactError, RunFailed, RunNameTaken
+from nls_sdk.errors import ArtifactError, RunCancelled, RunFailed, RunNameTaken
 from nls_sdk.events import Event, Failed, Log
 from nls_sdk.tasks import Serve, Task
 from nls_sdk.testing import FakeProvider
@@ -59,6 +59,35 @@ def test_leaving_the_block_stops_the_server(adapter: Adapter) -> None:
         assert endpoint.run
         assert endpoint.run.record().state == "ready"
     assert endpoint.run.record().state == "cancelled"
+
+
+def test_a_server_that_somebody_else_started_is_left_up(adapter: Adapter) -> None:
+    model = adapter.merge().result()
+    with model.deploy() as first:
+        with model.deploy() as second:
+            assert second.url == first.url
+        assert first.run
+        assert first.run.record().state == "ready"
+    assert first.run.record().state == "cancelled"
+
+
+def test_a_server_that_was_stopped_is_no_endpoint(adapter: Adapter, provider: FakeProvider) -> None:
+    with adapter.merge().result().deploy() as endpoint:
+        assert endpoint.run
+    with pytest.raises(RunCancelled):
+        attach(endpoint.run.ref, provider=provider).result()
+
+
+def test_the_model_is_asked_as_it_was_trained(server: StubServer, provider: FakeProvider) -> None:
+    data = Dataset.from_pairs([("a", "b")], system="Answer in Sourcegraph.")
+    with TrainingJob(data, provider).start().result().merge().result().deploy() as endpoint:
+        endpoint.translate("anything")
+        assert endpoint.run
+        again = attach(endpoint.run.ref, provider=provider).result()
+        assert isinstance(again, Endpoint)
+        again.translate("anything")
+    for request in server.asked[-2:]:
+        assert request.body["messages"][0] == {"role": "system", "content": "Answer in Sourcegraph."}
 
 
 def test_deploying_passes_on_how_to_serve_and_how_to_ask(provider: FakeProvider, server: StubServer) -> None:

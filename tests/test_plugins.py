@@ -167,4 +167,7 @@ def test_an_absent_plugin_is_told_with_what_there_is() -> None:
         provider("cluster")
     assert "'cluster'" in caught.value.message
     assert "local, toy" in caught.value.message
-    assert "pip install nls-sdk-cluster" in caught.value.hint
+    assert "nls_sdk.providers" in caught.value.hint
+    with pytest.raises(PluginNotFound) as caught:
+        provider("loca")
+    assert caught.value.hint == "Did you mean 'local'?"

@@ -57,9 +57,19 @@ def test_a_wrong_value_is_refused_with_its_key(key: str, value: object) -> None:
         Recipe.from_mapping({key: value})
 
 
-def test_a_value_that_is_not_a_number_is_refused() -> None:
-    with pytest.raises(RecipeError, match="learning_rate"):
-        Recipe(learning_rate=float("nan"))
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("learning_rate", float("nan")),
+        ("epochs", float("inf")),
+        ("max_steps", 1e3),
+        ("lora_r", True),
+        ("seed", "1"),
+    ],
+)
+def test_python_is_held_to_the_same_types_as_toml(key: str, value: object) -> None:
+    with pytest.raises(RecipeError, match=f"Recipe: {key} = "):
+        Recipe(**{key: value})  # type: ignore[arg-type]  # that is the test
 
 
 @pytest.mark.parametrize("text", ["epochs = ", "\x00", "[recipe]\nepoch = 3"])

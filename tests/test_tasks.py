@@ -55,3 +55,14 @@ def test_whether_a_server_is_detached_is_not_its_identity() -> None:
 def test_other_values_are_not_a_task(values: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         load_task(values)
+
+
+def test_a_whole_number_for_a_fraction_is_the_same_task() -> None:
+    task = attrs.evolve(TRAIN, recipe=Recipe(epochs=2))
+    assert load_task(json.loads(json.dumps(dump_task(task)))).key == task.key
+    serve = Serve(name="a", model=BASE, config=ServeConfig(idle_timeout=60))
+    assert load_task(json.loads(json.dumps(dump_task(serve)))).key == serve.key
+
+
+def test_the_system_message_goes_along_but_is_in_the_data_already() -> None:
+    assert attrs.evolve(TRAIN, system="other").key == TRAIN.key

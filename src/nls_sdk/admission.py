@@ -9,7 +9,7 @@ from .errors import RunNameTaken
 from .providers import ENDED, RunRecord
 from .tasks import DryRun, Serve, Task, dump_task
 
-_INCIDENTAL = frozenset({"kind", "key", "name", "detached", "recipe.base_model"})
+_INCIDENTAL = frozenset({"kind", "key", "name", "detached", "system", "recipe.base_model"})
 _SHOWN = 5
 
 
@@ -18,7 +18,8 @@ def admit(task: Task, earlier: RunRecord | None) -> bool:
 
     A run with the same key is attached to while it lives or when it has succeeded, and started again when
     it failed or was cancelled. A server that ended is started anew. One with another key keeps its name,
-    unless it is a server or a dry run that has ended: these leave nothing to lose.
+    unless it has ended and leaves nothing to lose: a server, a dry run, or one that broke before its first
+    step.
 
     Args:
         task: What is submitted.
@@ -31,7 +32,8 @@ def admit(task: Task, earlier: RunRecord | None) -> bool:
         return True
     if earlier.task.key == task.key:
         return earlier.state in ENDED and (earlier.state != "succeeded" or isinstance(task, Serve))
-    if earlier.state in ENDED and isinstance(earlier.task, Serve | DryRun):
+    unborn = earlier.state in ("failed", "cancelled") and earlier.progress is None
+    if earlier.state in ENDED and (unborn or isinstance(earlier.task, Serve | DryRun)):
         return True
     shown = differences(earlier.task, task)
     more = f", and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""

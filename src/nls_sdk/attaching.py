@@ -38,7 +38,7 @@ def attach(
             return train_run(place, run_id, task)
         case Merge() as task:
             return merge_run(place, run_id, task)
-        case Serve():
-            return serve_run(place, run_id)
+        case Serve() as task:
+            return serve_run(place, run_id, task)
         case DryRun():
             return Run[None](place, run_id, lambda _: None)

@@ -23,7 +23,7 @@ class Example:
     """One conversation: what the model is told, and what it should answer.
 
     Attributes:
-        messages: An optional system message, then user and assistant in turn, the assistant last.
+        messages: An optional system message, the user's question, the assistant's query.
         metadata: Whatever else the row says, such as its intent; reports slice by it.
         line: The line it was read from, from 1; None when it was made in memory.
     """
@@ -38,8 +38,14 @@ class Example:
         return cls((*prompt(question, system=system), Message(role="assistant", content=query)), metadata)
 
     @property
+    def system(self) -> str:
+        """The system message; empty when there is none."""
+        first = self.messages[0]
+        return first["content"] if first["role"] == "system" else ""
+
+    @property
     def question(self) -> str:
-        """The last thing the user says."""
+        """What the user asks."""
         return self.messages[-2]["content"]
 
     @property
@@ -107,14 +113,25 @@ class Dataset(Sequence[Example]):
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, str]], *, system: str = SYSTEM_PROMPT) -> Dataset:
-        """Make a dataset of (question, query) pairs."""
-        return cls(tuple(Example.of(question, query, system=system) for question, query in pairs))
+        """Make a dataset of (question, query) pairs.
+
+        Raises:
+            DataError: A text is empty or cannot be encoded; the line is the pair's number.
+        """
+        examples = [Example.of(question, query, system=system) for question, query in pairs]
+        for number, example in enumerate(examples, 1):
+            try:
+                _check_messages(example.messages)
+            except DataError as error:
+                raise DataError(error.message, line=number) from None
+        return cls(tuple(examples))
 
     def verify(self) -> Dataset:
         """Return the dataset itself when nothing is wrong with it.
 
         Raises:
-            DataError: It is empty or has duplicates; all findings are listed, up to twenty.
+            DataError: It is empty, has duplicates or several system messages; all findings are listed, up to
+                twenty.
         """
         findings = self.findings()
         if findings:
@@ -124,11 +141,17 @@ class Dataset(Sequence[Example]):
         return self
 
     def findings(self) -> list[Finding]:
-        """What is wrong with the data as a whole: no examples, or the same question twice."""
+        """What is wrong with the data as a whole: no examples, two system messages, a question twice."""
         if not self.examples:
             return [Finding(None, "no examples")]
+        found = [
+            Finding(
+                example.line, f"the system message is not that of the first example: {example.system[:60]!r}"
+            )
+            for example in self.examples
+            if example.system != self.system
+        ]
         seen: dict[tuple[str, ...], Example] = {}
-        found = []
         for example in self.examples:
             asked = tuple(message["content"] for message in example.messages[:-1])
             first = seen.setdefault(asked, example)
@@ -175,6 +198,11 @@ class Dataset(Sequence[Example]):
         temporary.write_bytes(b"".join(self._lines()))
         temporary.replace(target)
         return target
+
+    @property
+    def system(self) -> str:
+        """The system message of the first example, which all should share; empty when there is none."""
+        return self.examples[0].system if self.examples else ""
 
     @property
     def fingerprint(self) -> str:
@@ -250,14 +278,21 @@ def parse_row(raw: bytes, line: int | None = None) -> Example:
         raise _row_error(f"not JSON: {error.msg} at column {error.colno}", error.colno) from None
     except RecursionError:
         raise _row_error("not JSON: nested too deeply") from None
+    except ValueError as error:
+        raise _row_error(f"not JSON that can be read: {error}") from None
     if not isinstance(row, dict) or not isinstance(row.get("messages"), list):
         raise _row_error('expected an object with a list "messages"')
-    messages = tuple(_message(i, message) for i, message in enumerate(row["messages"]))
-    _check_roles([message["role"] for message in messages])
+    messages = _check_messages(row["messages"])
     metadata = row.get("metadata", {})
     if not isinstance(metadata, dict):
         raise _row_error('"metadata" must be an object')
     return Example(messages, metadata, line)
+
+
+def _check_messages(messages: Iterable[Any]) -> tuple[Message, ...]:
+    checked = tuple(_message(i, message) for i, message in enumerate(messages))
+    _check_roles([message["role"] for message in checked])
+    return checked
 
 
 def _message(index: int, message: Any) -> Message:
@@ -269,15 +304,20 @@ def _message(index: int, message: Any) -> Message:
         raise _row_error(f'{where}: "role" is {role!r}, expected system, user or assistant')
     if not isinstance(content, str) or not content.strip():
         raise _row_error(f'{where}: "content" must be a text that is not empty')
+    try:
+        content.encode()
+    except UnicodeEncodeError as error:
+        raise _row_error(
+            f'{where}: "content" holds half a character (a lone surrogate) at {error.start + 1}'
+        ) from None
     return Message(role=role, content=content)
 
 
 def _check_roles(roles: list[str]) -> None:
-    turns = roles[1:] if roles[:1] == ["system"] else roles
-    if not turns or len(turns) % 2 or turns != ["user", "assistant"] * (len(turns) // 2):
+    if roles not in (["user", "assistant"], ["system", "user", "assistant"]):
         raise _row_error(
-            f"roles are {', '.join(roles) or 'none'}; expected an optional system, then user and "
-            "assistant in turn, the assistant last"
+            f"roles are {', '.join(roles) or 'none'}; expected user and assistant, and at most a "
+            "system message before them"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,6 @@ from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, prompt
 from .translator import Translation
 
 if TYPE_CHECKING:
-    from openai import OpenAI
-
     from .runs import Run
 
 
@@ -24,6 +21,7 @@ class Endpoint:
         model: The model's name in that API.
         name: What reports call it.
         run: The run that serves it; None for a server that is not ours, which is never stopped.
+        keep: Whether leaving the `with` block leaves the server up, as somebody else started it.
     """
 
     def __init__(
@@ -38,7 +36,7 @@ class Endpoint:
         timeout: float = 60.0,
         run: Run[Endpoint] | None = None,
     ) -> None:
-        """Hold a client of a server; nothing is sent yet.
+        """Make a client of a server; nothing is sent yet.
 
         Args:
             url: Base URL of an OpenAI-compatible API, ending in `/v1`.
@@ -54,10 +52,11 @@ class Endpoint:
         self.model = model
         self.name = name
         self.run = run
+        self.keep = False
         self._key = api_key
         self._system = system
         self._max_tokens = max_tokens
-        self._timeout = timeout
+        self._client = connect(url, api_key=api_key, timeout=timeout)
 
     @property
     def api_key(self) -> str | None:
@@ -86,17 +85,14 @@ class Endpoint:
         if self.run is not None:
             self.run.cancel()
 
-    @cached_property
-    def _client(self) -> OpenAI:
-        return connect(self.url, api_key=self._key, timeout=self._timeout)
-
     def __enter__(self) -> Endpoint:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        if not self.keep:
+            self.stop()
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.url} model={self.model!r}>"

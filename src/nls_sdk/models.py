@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attrs import field, frozen
 
@@ -11,7 +11,8 @@ from .artifacts import Artifact
 from .endpoint import Endpoint
 from .errors import ArtifactError
 from .events import Ready, Succeeded
-from .providers import Provider
+from .prompt import SYSTEM_PROMPT
+from .providers import ENDED, Provider
 from .retry import retry
 from .runs import Run
 from .tasks import Base, Merge, Serve, ServeConfig
@@ -27,6 +28,8 @@ class Adapter:
         base: The model it was trained on.
         artifact: The adapter's folder, in PEFT's format.
         metrics: What training measured, such as `train_loss`.
+        dtype: What it was trained in, and its merged weights will be held in; see `Recipe.dtype`.
+        system: The system message of its training data.
     """
 
     provider: Provider
@@ -34,6 +37,8 @@ class Adapter:
     base: Base
     artifact: Artifact
     metrics: dict[str, float] = field(factory=dict)
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    system: str = SYSTEM_PROMPT
 
     def merge(self) -> Run[MergedModel]:
         """Fold the adapter into its base model.
@@ -41,7 +46,9 @@ class Adapter:
         Raises:
             RunNameTaken: Another adapter was merged under this name.
         """
-        task = Merge(name=self.name, base=self.base, adapter=self.artifact)
+        task = Merge(
+            name=self.name, base=self.base, adapter=self.artifact, dtype=self.dtype, system=self.system
+        )
         return merge_run(self.provider, retry(lambda: self.provider.submit(task)), task)
 
     def pull(self, to: str | Path) -> Path:
@@ -57,21 +64,27 @@ class MergedModel:
         provider: Where it lies.
         name: The run's name.
         artifact: The model's folder. A model that was never fine-tuned may also be a hub id.
+        system: The system message that it is asked with: that of its training data.
     """
 
     provider: Provider
     name: str
     artifact: Base
+    system: str = SYSTEM_PROMPT
 
     @classmethod
-    def untuned(cls, base_model: str, provider: Provider, *, name: str = "untuned") -> MergedModel:
+    def untuned(
+        cls, base_model: str, provider: Provider, *, name: str = "untuned", system: str = SYSTEM_PROMPT
+    ) -> MergedModel:
         """The base model as it is, to be served and judged beside the fine-tuned one."""
-        return cls(provider, name, push_base(provider, base_model))
+        return cls(provider, name, push_base(provider, base_model), system)
 
     def deploy(
         self, config: ServeConfig | None = None, *, detached: bool = False, **endpoint: Any
     ) -> Endpoint:
         """Serve the model and wait until it answers.
+
+        A server of this model that lives already is attached to, and its `with` block does not stop it.
 
         Args:
             config: How it is served.
@@ -82,19 +95,34 @@ class MergedModel:
         Raises:
             RunFailed: The server did not come up; the message is its last word.
         """
+        lives = self._lives()
         run = self.serve(config, detached=detached, **endpoint)
         try:
-            return run.result()
+            made = run.result()
         except BaseException:
-            run.cancel()
+            if not lives:
+                run.cancel()
             raise
+        made.keep = lives
+        return made
 
     def serve(
         self, config: ServeConfig | None = None, *, detached: bool = False, **endpoint: Any
     ) -> Run[Endpoint]:
         """Like `deploy`, without waiting."""
-        task = Serve(name=self.name, model=self.artifact, config=config or ServeConfig(), detached=detached)
-        return serve_run(self.provider, retry(lambda: self.provider.submit(task)), **endpoint)
+        task = Serve(
+            name=self.name,
+            model=self.artifact,
+            config=config or ServeConfig(),
+            detached=detached,
+            system=self.system,
+        )
+        return serve_run(self.provider, retry(lambda: self.provider.submit(task)), task, **endpoint)
+
+    def _lives(self) -> bool:
+        records = {record.run_id: record for record in retry(self.provider.runs)}
+        record = records.get(f"{self.name}.{Serve.kind}")
+        return record is not None and record.state not in ENDED
 
     def pull(self, to: str | Path) -> Path:
         """Copy the model to a new folder on this machine."""
@@ -109,18 +137,19 @@ def merge_run(provider: Provider, run_id: str, task: Merge) -> Run[MergedModel]:
 
     def finish(end: Ready | Succeeded) -> MergedModel:
         assert isinstance(end, Succeeded)
-        return MergedModel(provider, task.name, end.outputs["model"])
+        return MergedModel(provider, task.name, end.outputs["model"], task.system)
 
     return Run(provider, run_id, finish)
 
 
-def serve_run(provider: Provider, run_id: str, **endpoint: Any) -> Run[Endpoint]:
-    """The handle of a server."""
+def serve_run(provider: Provider, run_id: str, task: Serve, **endpoint: Any) -> Run[Endpoint]:
+    """The handle of a server; `endpoint` is passed to `Endpoint`."""
 
     def finish(event: Ready | Succeeded) -> Endpoint:
         assert isinstance(event, Ready)
         key = retry(lambda: provider.api_key(run_id))
-        return Endpoint(event.url, api_key=key, model=event.model, run=run, **endpoint)
+        options = {"system": task.system, **endpoint}
+        return Endpoint(event.url, api_key=key, model=event.model, run=run, **options)
 
     run: Run[Endpoint] = Run(provider, run_id, finish)
     return run

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from attrs import frozen
@@ -109,11 +110,13 @@ def _find(role: Role, name: str) -> EntryPoint:
         case [point]:
             return point
         case []:
-            names = ", ".join(sorted({point.name for point in points})) or "none"
+            names = sorted({point.name for point in points})
+            hint = f"Choose one that is installed, or install a package that registers it in {GROUPS[role]}."
+            if near := get_close_matches(name, names, n=1):
+                hint = f"Did you mean {near[0]!r}?"
             raise PluginNotFound(
-                f"No {role} called {name!r} is installed (installed: {names}).",
-                hint=f"A {role} comes with a package that registers `{GROUPS[role]}`; by custom it is called "
-                f"nls-sdk-{name}: pip install nls-sdk-{name}",
+                f"No {role} called {name!r} is installed (installed: {', '.join(names) or 'none'}).",
+                hint=hint,
             )
         case several:
             owners = " and ".join(sorted(_distribution(point) for point in several))

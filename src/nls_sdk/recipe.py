@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import attrs
-import msgspec
 from attrs import frozen
 
 from .errors import RecipeError
@@ -66,6 +66,7 @@ class Recipe:
     seed: int = 42
 
     def __attrs_post_init__(self) -> None:
+        settle_types(self)
         for name, (holds, rule) in _RULES.items():
             if not holds(getattr(self, name)):
                 raise RecipeError(f"Recipe: {name} = {getattr(self, name)!r}, but it must be {rule}.")
@@ -85,11 +86,9 @@ class Recipe:
                 hint = f"Did you mean {near[0]!r}?" if near else f"The keys are {', '.join(known)}."
                 raise RecipeError(f"{source}: unknown key {key!r}.", hint=hint)
         try:
-            return msgspec.convert(dict(values), type=cls)
+            return cls(**values)
         except RecipeError as error:
             raise RecipeError(f"{source}: {error.message.removeprefix('Recipe: ')}") from None
-        except msgspec.ValidationError as error:
-            raise RecipeError(f"{source}: {error}.") from None
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Recipe:
@@ -119,6 +118,32 @@ class Recipe:
         """Examples in one optimizer step."""
         return self.per_device_batch_size * self.gradient_accumulation_steps
 
+
+def settle_types(value: attrs.AttrsInstance) -> None:
+    """Hold every field of a value to the type of its default, in place; a whole number may be a fraction.
+
+    So two values that mean the same are the same, whether they came from Python or from a file.
+
+    Raises:
+        RecipeError: A field has another type, or is not a finite number.
+    """
+    for attribute in attrs.fields(type(value)):
+        given, kind = getattr(value, attribute.name), type(attribute.default)
+        if kind is float and type(given) is int:
+            given = float(given)
+            object.__setattr__(value, attribute.name, given)
+        if type(given) is not kind or (kind is float and not math.isfinite(given)):
+            raise RecipeError(
+                f"{type(value).__name__}: {attribute.name} = {given!r}, but it must be {_KINDS[kind]}."
+            )
+
+
+_KINDS: dict[type, str] = {
+    float: "a finite number",
+    int: "a whole number",
+    str: "a text",
+    bool: "true or false",
+}
 
 _RULES: dict[str, tuple[Any, str]] = {
     "base_model": (lambda v: bool(v.strip()), "a hub id or a folder"),

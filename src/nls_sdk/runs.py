@@ -46,7 +46,7 @@ class Run(Generic[T]):
     def events(self, *, after: int = 0) -> Iterator[Event]:
         """The run's events as they come, from number `after` on, until the result is there.
 
-        Ends with `Succeeded`, or with `Ready` when the run is a server.
+        Ends with `Succeeded`, or with `Ready` when the run is a server that lives.
 
         Raises:
             RunFailed: The job raised or died; the message is its last word.
@@ -55,10 +55,13 @@ class Run(Generic[T]):
         words: list[str] = []
         while True:
             news = retry(partial(self.provider.events, self.run_id, after=after))
+            ended = any(isinstance(event, Failed | Cancelled) for event in news)
             for event in news:
                 after = event.seq
                 yield event
                 match event:
+                    case Ready() if ended:
+                        pass
                     case Succeeded() | Ready():
                         return
                     case Failed():
@@ -79,10 +82,9 @@ class Run(Generic[T]):
             RunFailed: The job raised or died.
             RunCancelled: Somebody cancelled it.
         """
-        for event in self.events():
-            if isinstance(event, Succeeded | Ready):
-                return self._finish(event)
-        raise AssertionError("unreachable: events() ends with a result or raises")
+        *_, last = self.events()
+        assert isinstance(last, Succeeded | Ready), "events() ends with a result or raises"
+        return self._finish(last)
 
     def record(self) -> RunRecord:
         """What the provider knows of the run.

@@ -11,7 +11,8 @@ import msgspec
 from attrs import frozen
 
 from .artifacts import Artifact
-from .recipe import Recipe
+from .prompt import SYSTEM_PROMPT
+from .recipe import Recipe, settle_types
 
 Base: TypeAlias = str | Artifact
 """A base model: its id on the model hub, or a folder that was pushed."""
@@ -55,13 +56,16 @@ class Train(_Task):
         base: The base model; it stands for the recipe's `base_model`.
         data: Training data, a JSONL file of messages.
         recipe: Every hyperparameter.
+        system: The data's system message, which the model is to be asked with; empty is none.
     """
 
     kind: ClassVar[str] = "train"
+    _incidental: ClassVar[frozenset[str]] = frozenset({"system"})
     name: str
     base: Base
     data: Artifact
     recipe: Recipe
+    system: str = SYSTEM_PROMPT
 
 
 @frozen(kw_only=True)
@@ -93,12 +97,17 @@ class Merge(_Task):
         name: The run's name.
         base: The base model that the adapter was trained on.
         adapter: The adapter.
+        dtype: What the merged weights are held in, as `Recipe.dtype`; `auto` is what the base's are held in.
+        system: The system message that the model was trained with.
     """
 
     kind: ClassVar[str] = "merge"
+    _incidental: ClassVar[frozenset[str]] = frozenset({"system"})
     name: str
     base: Base
     adapter: Artifact
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    system: str = SYSTEM_PROMPT
 
 
 @frozen(kw_only=True)
@@ -119,6 +128,9 @@ class ServeConfig:
     max_length: int = 2048
     engine: Literal["auto", "vllm", "transformers"] = "auto"
 
+    def __attrs_post_init__(self) -> None:
+        settle_types(self)
+
 
 @frozen(kw_only=True)
 class Serve(_Task):
@@ -129,14 +141,16 @@ class Serve(_Task):
         model: A merged model's folder, or a base model.
         config: How it is served.
         detached: Whether the server outlives the process that asked for it.
+        system: The system message that the model was trained with.
     """
 
     kind: ClassVar[str] = "serve"
-    _incidental: ClassVar[frozenset[str]] = frozenset({"detached"})
+    _incidental: ClassVar[frozenset[str]] = frozenset({"detached", "system"})
     name: str
     model: Base
     config: ServeConfig = ServeConfig()
     detached: bool = False
+    system: str = SYSTEM_PROMPT
 
 
 Task: TypeAlias = Train | DryRun | Merge | Serve

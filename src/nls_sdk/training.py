@@ -97,6 +97,7 @@ class TrainingJob:
             base=push_base(self.provider, self.recipe.base_model),
             data=push_dataset(self.provider, self.data.verify()),
             recipe=self.recipe,
+            system=self.data.system,
         )
 
 
@@ -112,6 +113,14 @@ def train_run(provider: Provider, run_id: str, task: Train) -> Run[Adapter]:
 
     def finish(end: Ready | Succeeded) -> Adapter:
         assert isinstance(end, Succeeded)
-        return Adapter(provider, task.name, task.base, end.outputs["adapter"], dict(end.metrics))
+        return Adapter(
+            provider,
+            task.name,
+            task.base,
+            end.outputs["adapter"],
+            dict(end.metrics),
+            task.recipe.dtype,
+            task.system,
+        )
 
     return Run(provider, run_id, finish)

@@ -18,6 +18,9 @@ from ..providers import Provider
 from ..recipe import Recipe
 from ..settings import Settings, load_env, override, parse_assignment, require_pairs
 
+DEMO = Path("demo")
+"""The `--recipe` that no file has: the provider's for a demo."""
+
 
 class App:
     """One call of the console script.
@@ -93,7 +96,20 @@ class App:
 
     def recipe(self, file: Path | None, assignments: Iterable[str]) -> Recipe:
         """The recipe of `--recipe`, else of the config file, with every `--set` applied."""
-        return override(Recipe.from_toml(file) if file else self.settings.recipe, assignments)
+        if file is None:
+            recipe = self.settings.recipe
+        elif file == DEMO and not file.exists():
+            recipe = self.demo_recipe()
+        else:
+            recipe = Recipe.from_toml(file)
+        return override(recipe, assignments)
+
+    def demo_recipe(self) -> Recipe:
+        """What the provider holds fit for a demo on it, or the default."""
+        make = getattr(self.provider, "demo_recipe", None)
+        found = make() if make else Recipe()
+        assert isinstance(found, Recipe)
+        return found
 
     def command(self, *words: str) -> str:
         """How the user says the next command, with what was said about the provider for this one."""
@@ -156,5 +172,5 @@ def recipe_options(function: Callable[..., None]) -> Callable[..., None]:
         "--recipe",
         "recipe_file",
         type=_FILE,
-        help="A TOML file of hyperparameters, in place of the config's.",
+        help="A TOML file of hyperparameters, in place of the config's; `demo`: the provider's for a demo.",
     )(function)

@@ -22,11 +22,12 @@ from ..providers import Provider
 from ..recipe import Recipe
 from ..report import Report
 from ..results import Results
+from ..retry import retry
 from ..runs import Run
 from ..settings import DataPaths, override
 from ..synthetic import write
-from ..tasks import ServeConfig
-from ..training import TrainingJob
+from ..tasks import ServeConfig, Train
+from ..training import TrainingJob, train_run
 from .app import App, recipe_options, shared
 from .curl import curl
 from .evaluate import evaluate
@@ -81,7 +82,7 @@ def demo(
         return
     app = app.at(_PROVIDER)
     root = folder or Path("nls-demo")
-    recipe = Recipe.from_toml(recipe_file) if recipe_file else _recipe(app.provider)
+    recipe = Recipe.from_toml(recipe_file) if recipe_file else app.demo_recipe()
     job_paths = DataPaths().under(root)
     try:
         _Demo(app, override(recipe, assignments), job_paths, rows, sample, keep).run()
@@ -105,25 +106,26 @@ class _Demo:
             write(self._paths.train.parent, train=self._rows)
         data, val = Dataset.from_jsonl(self._paths.train), Dataset.from_jsonl(self._paths.val)
         job = TrainingJob(data, self._app.provider, self._recipe, "demo")
+        task = job.task()
         # Named after its configuration: another one is another demo, the same one is not trained again.
-        job = attrs.evolve(job, name=f"demo-{job.task().key[:8]}")
-        untuned = MergedModel.untuned(self._recipe.base_model, job.provider, name=f"{job.name}-untuned")
+        task = attrs.evolve(task, name=f"demo-{task.key[:8]}")
+        untuned = MergedModel(job.provider, f"{task.name}-untuned", task.base, task.system)
         before = self._judge(untuned, val, "untuned", "Untuned")
         self._save(save_baseline, before)
-        model = self._train(job)
+        model = self._train(task, len(data))
         with self._served(model, "fine-tuned", "Fine-tuned", detached=self._keep) as endpoint:
             after = self._ask(endpoint, val, "fine-tuned")
             self._save(save_evaluation, after)
             answer = str(endpoint.translate(_QUESTION))
             self._conclude(Report.of(after, before, titles=("Fine-tuned", "Untuned")), endpoint, answer)
 
-    def _train(self, job: TrainingJob) -> MergedModel:
-        name = job.name
-        self._app.tell(f"Training {name} on {len(job.data):,} examples; {job.recipe.base_model}")
-        with self._stage("train") as stage, _cancelled(job.provider, f"{name}.train"):
-            training = job.start()
+    def _train(self, task: Train, examples: int) -> MergedModel:
+        name, provider = task.name, self._app.provider
+        self._app.tell(f"Training {name} on {examples:,} examples; {task.recipe.base_model}")
+        with self._stage("train") as stage, _cancelled(provider, task.run_id):
+            training = train_run(provider, retry(lambda: provider.submit(task)), task)
             stage.peak_bytes = self._watch(training, f"train {name}")
-        with self._stage("merge") as stage, _cancelled(job.provider, f"{name}.merge"):
+        with self._stage("merge") as stage, _cancelled(provider, f"{name}.merge"):
             merging = training.result().merge()
             stage.peak_bytes = self._watch(merging, f"merge {name}")
         return merging.result()
@@ -210,14 +212,6 @@ def _cancelled(provider: Provider, run_id: str) -> Iterator[None]:
         with contextlib.suppress(NlsError):
             provider.cancel(run_id)
         raise
-
-
-def _recipe(provider: Provider) -> Recipe:
-    """What the provider holds fit for a demo on it, or the default."""
-    make = getattr(provider, "demo_recipe", None)
-    found = make() if make else Recipe()
-    assert isinstance(found, Recipe)
-    return found
 
 
 def _times(stages: list[Stage]) -> str:

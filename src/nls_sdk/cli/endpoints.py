@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..models import serve_run
 from ..providers import RunRecord
 from ..retry import retry
+from ..tasks import Serve
 from .app import App
 from .lookup import records_of
 
@@ -35,21 +36,21 @@ def foreign_options(function: Callable[..., None]) -> Callable[..., None]:
 def the_endpoint(
     app: App, name: str | None, url: str | None, api_key_env: str | None, model: str
 ) -> Endpoint:
-    """The server that the options mean, asked with the configured system prompt.
+    """The server that the options mean; one that is not a run's is asked with the configured system prompt.
 
     Raises:
         RunNotFound: No run has that name.
         ConfigError: The options contradict each other, or no endpoint is up.
     """
-    system = app.settings.system_prompt
     if url is not None:
         if name is not None:
             raise ConfigError("--run-name and --url name two endpoints.", hint="Give one of them.")
-        return _foreign(url, api_key_env, model, system)
+        return _foreign(url, api_key_env, model, app.settings.system_prompt)
     if api_key_env is not None:
         raise ConfigError("--api-key-env goes with --url.", hint="A run's own key is found without it.")
     record = live_endpoint(app, name)
-    return serve_run(app.provider, record.run_id, system=system).result()
+    assert isinstance(record.task, Serve)
+    return serve_run(app.provider, record.run_id, record.task).result()
 
 
 def live_endpoint(app: App, name: str | None) -> RunRecord:

@@ -272,7 +272,7 @@ class ProviderContract:
         assert ready.url.endswith("/v1")
         record = self._record(provider, server)
         assert (record.state, record.url) == ("ready", ready.url)
-        endpoint = serve_run(provider, server.run_id, max_tokens=4).result()
+        endpoint = serve_run(provider, server.run_id, server, max_tokens=4).result()
         assert isinstance(endpoint.translate("anything"), str)
         key = provider.api_key(server.run_id)
         if key is not None:

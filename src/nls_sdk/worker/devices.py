@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..errors import ConfigError, RecipeError
@@ -57,3 +59,18 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"the CPU ({torch.get_num_threads()} threads)"
+
+
+def peak_memory() -> dict[str, float]:
+    """The most that this process has held so far, in bytes.
+
+    Returns:
+        `peak_memory_bytes` of main memory and, where a GPU was used, `peak_gpu_bytes` of its tensors.
+    """
+    import torch
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak: dict[str, float] = {"peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available():
+        peak["peak_gpu_bytes"] = torch.cuda.max_memory_allocated()
+    return peak

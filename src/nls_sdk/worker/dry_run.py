@@ -15,7 +15,7 @@ from ..events import Log, Succeeded
 from ..rundir import RunDirectory
 from ..tasks import DryRun
 from .data import IGNORED, Row
-from .devices import DeviceName
+from .devices import DeviceName, peak_memory
 from .meter import Meter
 from .telling import Tell
 from .training import Workshop, open_trainer, open_workshop
@@ -28,8 +28,9 @@ def dry_run(directory: RunDirectory, task: DryRun, tell: Tell, device: DeviceNam
     """Do the stage that the task asks for.
 
     Returns:
-        `parameters` of the base model, and `seconds` in all. Stage `model`: `loss` of the first batch. Stage
-        `train`: `loss_before` and `loss_after` the three steps, on the rows they trained on.
+        `parameters` of the base model, `seconds` in all, and `peak_memory`. Stage `model`: `loss` of the
+        first batch. Stage `train`: `loss_before` and `loss_after` the three steps, on the rows they trained
+        on.
 
     Raises:
         NlsError: The training would not work; the message says why.
@@ -42,7 +43,7 @@ def dry_run(directory: RunDirectory, task: DryRun, tell: Tell, device: DeviceNam
         metrics["loss"] = mean_loss(shop, shop.rows[:batch], batch_size=batch)
     else:
         metrics |= _train(directory, task, shop, tell)
-    return directory.write_done({}, metrics | {"seconds": time.monotonic() - started})
+    return directory.write_done({}, metrics | {"seconds": time.monotonic() - started} | peak_memory())
 
 
 def _train(directory: RunDirectory, task: DryRun, shop: Workshop, tell: Tell) -> dict[str, float]:

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import PeftModel
@@ -17,7 +17,7 @@ from ..events import Log, Succeeded
 from ..prompt import CHAT_TEMPLATE_KWARGS, prompt
 from ..rundir import RunDirectory, locate
 from ..tasks import Merge
-from .devices import DeviceName, choose_device
+from .devices import DeviceName, choose_device, peak_memory
 from .files import whole_folder
 from .loading import fetch, load_model, load_tokenizer
 from .telling import Tell
@@ -41,7 +41,8 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
     """Merge, and check that the saved model answers as base and adapter do together.
 
     Returns:
-        The output `model`; `max_difference` of its logits from those of base and adapter; `seconds`.
+        The output `model`; `max_difference` of its logits from those of base and adapter; `seconds`;
+        `peak_memory`.
 
     Raises:
         NlsError: They cannot be merged, or the result differs.
@@ -51,20 +52,27 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
     base = fetch(directory.resolve(task.base), tell)
     tokenizer = load_tokenizer(base)
     with whole_folder(directory.path / "model") as folder:
-        expected = _merge_weights(base, locate(directory.home, task.adapter), tokenizer, folder, chosen)
+        dtype: torch.dtype | Literal["auto"] = "auto" if task.dtype == "auto" else getattr(torch, task.dtype)
+        adapter = locate(directory.home, task.adapter)
+        expected = _merge_weights(base, adapter, tokenizer, folder, chosen, dtype)
         _carry_over(base, tokenizer, folder)
         gc.collect()
         difference = _check(folder, tokenizer, expected, chosen)
         tell(Log(f"merged; its logits differ by {difference:.2g} at most"))
-    metrics = {"max_difference": difference, "seconds": time.monotonic() - started}
+    metrics = {"max_difference": difference, "seconds": time.monotonic() - started, **peak_memory()}
     return directory.write_done({"model": directory.output("model")}, metrics)
 
 
 def _merge_weights(
-    base: Path, adapter: Path, tokenizer: Any, folder: Path, device: torch.device
+    base: Path,
+    adapter: Path,
+    tokenizer: Any,
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype | Literal["auto"],
 ) -> list[torch.Tensor]:
-    """Save the merged weights in the base's dtype. Returns the logits of base and adapter on the probes."""
-    model = load_model(base, "auto", device)
+    """Save the merged weights. Returns the logits of base and adapter on the probes."""
+    model = load_model(base, dtype, device)
     try:
         tuned = PeftModel.from_pretrained(model, adapter)
         expected = _logits(tuned, tokenizer)

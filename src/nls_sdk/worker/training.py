@@ -17,7 +17,7 @@ from ..recipe import Recipe
 from ..rundir import RunDirectory, locate, write_json
 from ..tasks import DryRun, Train
 from .data import Row, tokenize
-from .devices import DeviceName, choose_device, choose_dtype, describe
+from .devices import DeviceName, choose_device, choose_dtype, describe, peak_memory
 from .files import whole_folder
 from .loading import context_length, fetch, load_model, load_tokenizer
 from .meter import Meter, Tally
@@ -93,7 +93,7 @@ def training_metrics(tally: Tally, steps: int) -> dict[str, float]:
 
     Returns:
         `train_loss`, the mean over all steps, and `final_loss`, the last step's, in nats per answer token;
-        `seconds`; `examples` and `tokens` trained on, each as often as it was seen; `steps`.
+        `seconds`; `examples` and `tokens` trained on, each as often as it was seen; `steps`; `peak_memory`.
     """
     return {
         "train_loss": tally.loss / max(steps, 1),
@@ -102,6 +102,7 @@ def training_metrics(tally: Tally, steps: int) -> dict[str, float]:
         "examples": tally.examples,
         "tokens": tally.tokens,
         "steps": steps,
+        **peak_memory(),
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nls_sdk.chat import ask, connect
@@ -71,7 +70,7 @@ class OpenAIBaseline:
         max_tokens: int = 128,
         timeout: float = 60.0,
     ) -> None:
-        """Hold a client; nothing is sent yet.
+        """Make a client; nothing is sent yet.
 
         Args:
             model: The model's name in the API.
@@ -99,7 +98,7 @@ class OpenAIBaseline:
         self.url = custom or OPENAI_URL
         self._system = system
         self._max_tokens = max_tokens
-        self._timeout = timeout
+        self._client = connect(self.url, api_key=self._key, timeout=timeout)
 
     def translate(self, question: str) -> Translation:
         """The model's query for a question: one request, no retry.
@@ -119,10 +118,6 @@ class OpenAIBaseline:
         return Translation(
             bare(answer), server_seconds=answer.server_seconds, finish_reason=answer.finish_reason
         )
-
-    @cached_property
-    def _client(self) -> OpenAI:
-        return connect(self.url, api_key=self._key, timeout=self._timeout)
 
     def __repr__(self) -> str:
         return f"<OpenAIBaseline {self.model!r}>"
