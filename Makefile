@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-openai tests/plugin_package
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
-.PHONY: demo test test-slow check format clean
+.PHONY: demo test test-slow check fuzz format clean
 
 demo: $(READY)  ## the whole job on this machine, in at most five minutes
 	$(BIN)/nls-finetune demo --provider local
@@ -23,6 +23,10 @@ check: $(READY)  ## format, lint, layers, types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+fuzz: $(READY)  ## ten minutes of a coverage-guided fuzzer on the query language
+	$(BIN)/pip install --quiet atheris
+	$(BIN)/python benchmarks/language_fuzz.py -max_total_time=600 -timeout=20 -max_len=400
 
 format: $(READY)  ## what `check` would complain of and ruff can mend
 	$(BIN)/ruff check --fix .

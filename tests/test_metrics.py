@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,3 +172,29 @@ def test_a_runaway_answer_is_judged_in_linear_time(part: str) -> None:
     """Patterns that backtrack take minutes on such answers."""
     metrics.right("lang:go", part * 50_000)
     metrics.keywords(part * 50_000)
+
+
+def test_what_the_server_makes_of_an_answer() -> None:
+    assert metrics.server_valid("path:a kind: b")
+    assert not metrics.server_valid("file:*.go")
+    assert not metrics.server_valid("  ")
+    assert metrics.lint_clean("repo:a b")
+    assert not metrics.lint_clean("branch:main b")
+    assert not metrics.lint_clean("lang:py b")
+    assert [finding.kind for finding in metrics.findings("lang:py branch:x")] == [
+        "unknown_language",
+        "unknown_field",
+    ]
+
+
+def test_equivalence() -> None:
+    assert metrics.equivalent("repo:a rev:b x y", "y x r:a@b")
+    assert not metrics.equivalent("a or b", "a b")
+    assert not metrics.equivalent("", "")
+
+
+def test_syntax_validity_does_not_load_the_parser() -> None:
+    code = "import sys; from nls_sdk.metrics import syntax_valid; syntax_valid('repo:a'); "
+    code += "print([name for name in sorted(sys.modules) if name.startswith('nls_sdk.sourcegraph')])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "['nls_sdk.sourcegraph', 'nls_sdk.sourcegraph.operators']"

@@ -102,9 +102,22 @@ def test_an_answer_that_is_no_query_is_a_warning(paths: DataPaths) -> None:
     append(paths.train, Example.of("find z", "branch:main z").to_row())
     checks = verify_data(paths)
     assert not failed(checks)
-    (warning,) = [check for check in checks if check.status == "warning"]
+    closed_list, silent = [check for check in checks if check.status == "warning"]
+    assert closed_list.name == silent.name == f"{paths.train}:3"
+    assert "branch" in closed_list.message
+    assert "column 1: branch: is no filter" in silent.message
+
+
+def test_an_answer_that_the_server_refuses_is_a_warning(paths: DataPaths) -> None:
+    append(paths.train, Example.of("find z", "lang:py z").to_row())
+    (warning,) = [check for check in verify_data(paths) if check.status == "warning"]
     assert warning.name == f"{paths.train}:3"
-    assert "branch" in warning.message
+    assert "There is no language 'py'" in warning.message
+
+
+def test_a_share_of_valid_answers_is_told(paths: DataPaths) -> None:
+    append(paths.train, Example.of("find z", "branch:main z").to_row())
+    checks = verify_data(paths)
     assert any("66.7% of the answers" in check.message for check in checks)
 
 

@@ -1,15 +1,20 @@
 """How good an answer is: pure functions of the query that was expected and the one that came.
 
 An answer is right when it is syntax valid and a semantic match. What counts as an operator is defined in
-`nls_sdk.sourcegraph.operators`.
+`nls_sdk.sourcegraph.operators`. Beside that stands what the server makes of it: `server_valid`, `lint_clean`
+and `equivalent` read the query as it does, and decide nothing.
 """
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from .sourcegraph.operators import OPERATOR, QUOTED, URL, Hallucination, hallucinations, operators
+
+if TYPE_CHECKING:
+    from .sourcegraph import Finding
 
 __all__ = [
     "LATENCY_TARGET_MS",
@@ -18,12 +23,16 @@ __all__ = [
     "SYNTAX_TARGET",
     "Hallucination",
     "Verdict",
+    "equivalent",
+    "findings",
     "hallucinations",
     "keywords",
+    "lint_clean",
     "operators",
     "overlap",
     "right",
     "semantic_match",
+    "server_valid",
     "syntax_valid",
     "verdict",
 ]
@@ -94,6 +103,32 @@ def semantic_match(expected: str, actual: str) -> bool:
 def right(expected: str, actual: str) -> bool:
     """Whether the answer is syntax valid and a semantic match."""
     return syntax_valid(actual) and semantic_match(expected, actual)
+
+
+def server_valid(query: str) -> bool:
+    """Whether the server accepts the query. A blank query is not an answer."""
+    from .sourcegraph import validate
+
+    return bool(query.strip()) and not validate(query)
+
+
+def lint_clean(query: str) -> bool:
+    """Whether the server accepts the query and does all that it says."""
+    return server_valid(query) and not findings(query)
+
+
+def equivalent(expected: str, actual: str) -> bool:
+    """Whether both queries ask the same, however they are spelt; see `nls_sdk.sourcegraph.canonical`."""
+    from .sourcegraph import equivalent as same
+
+    return bool(actual.strip()) and same(expected, actual)
+
+
+def findings(query: str) -> tuple[Finding, ...]:
+    """Why the server would refuse the query and what it silently does not do, with places and fixes."""
+    from .sourcegraph import lint, validate
+
+    return (*validate(query), *lint(query))
 
 
 def verdict(fine_tuned: bool, baseline: bool) -> Verdict:

@@ -11,7 +11,7 @@ import msgspec
 from attrs import field, frozen
 
 from .errors import EvaluationError
-from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, verdict
+from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings, verdict
 from .report_text import figures, milliseconds, share, side_notes, table
 from .results import SCHEMA, Results, Row, pair_rows, write
 
@@ -254,5 +254,10 @@ class Report:
 
 def _difference(pair: Pair, titles: Sequence[str]) -> str:
     rows = zip(titles, (pair.model, pair.baseline), strict=True)
-    answers = "".join(f"\n    {title}: {row.error or row.actual}" for title, row in rows)
+    answers = "".join(f"\n    {title}: {row.error or row.actual}{_faults(row)}" for title, row in rows)
     return f"  {pair.model.question}\n    expected: {pair.model.expected}{answers}"
+
+
+def _faults(row: Row) -> str:
+    """What the server refuses or silently does not do in an answer, each with its place and fix."""
+    return "" if row.failed else "".join(f"\n      {finding}" for finding in findings(row.actual))

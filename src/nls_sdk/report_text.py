@@ -62,13 +62,17 @@ def figures(title: str, results: Results) -> str:
 
 
 def side_notes(title: str, results: Results) -> list[str]:
-    """What held-out rows, failed requests and hallucinations there are, a line each."""
+    """Held-out rows, what the server makes of the answers, failed requests, hallucinations: a line each."""
     total = len(results.rows)
     notes = [
         f"{title}, {_SLICE}={value}: syntax valid {share(part.syntax_valid)}, "
         f"semantic match {share(part.semantic_match)}"
         for value, part in results.slices(_SLICE).items()
     ]
+    notes.append(
+        f"{title}: server valid {share(results.server_valid)}, lint clean {share(results.lint_clean)}, "
+        f"equivalent {share(results.equivalent)}"
+    )
     if failed := results.failures:
         first = f"the first: {failed[0].question!r}: {failed[0].error}"
         notes.append(f"{title}: {len(failed)} of {total} requests failed, which counts as wrong; {first}")

@@ -64,6 +64,21 @@ class Row:
         return not self.failed and metrics.semantic_match(self.expected, self.actual)
 
     @property
+    def server_valid(self) -> bool:
+        """Whether there is an answer that the server accepts."""
+        return not self.failed and metrics.server_valid(self.actual)
+
+    @property
+    def lint_clean(self) -> bool:
+        """Whether there is an answer that the server accepts and that has no silent failure."""
+        return not self.failed and metrics.lint_clean(self.actual)
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether there is an answer that asks the same as the expected query."""
+        return not self.failed and metrics.equivalent(self.expected, self.actual)
+
+    @property
     def right(self) -> bool:
         """Whether the answer is syntax valid and a semantic match."""
         return self.syntax_valid and self.semantic_match
@@ -156,6 +171,21 @@ class Results:
         return self._share(row.semantic_match for row in self.rows)
 
     @property
+    def server_valid(self) -> Share:
+        """The rows that the server accepts."""
+        return self._share(row.server_valid for row in self.rows)
+
+    @property
+    def lint_clean(self) -> Share:
+        """The rows that the server accepts and that have no silent failure."""
+        return self._share(row.lint_clean for row in self.rows)
+
+    @property
+    def equivalent(self) -> Share:
+        """The rows that ask the same as what was expected."""
+        return self._share(row.equivalent for row in self.rows)
+
+    @property
     def latency(self) -> Latency | None:
         """End-to-end time of the warm requests that were answered; None when none was."""
         return Latency.of(row.seconds for row in self.rows if row.seconds is not None)
@@ -202,6 +232,9 @@ class Results:
             "failed": len(self.failures),
             "syntax_valid": _share_json(self.syntax_valid),
             "semantic_match": _share_json(self.semantic_match),
+            "server_valid": _share_json(self.server_valid),
+            "lint_clean": _share_json(self.lint_clean),
+            "equivalent": _share_json(self.equivalent),
             "latency_ms": msgspec.to_builtins(self.latency),
             "server_latency_ms": msgspec.to_builtins(self.server_latency),
             "cold_start_seconds": self.cold_start_seconds,
@@ -214,6 +247,9 @@ class Results:
         for row, values in zip(self.rows, body["rows"], strict=True):
             values["syntax_valid"] = row.syntax_valid
             values["semantic_match"] = row.semantic_match
+            values["server_valid"] = row.server_valid
+            values["lint_clean"] = row.lint_clean
+            values["equivalent"] = row.equivalent
             values["hallucinations"] = [found.name for found in row.hallucinations]
         return {"schema": SCHEMA, "summary": self.summary(), **body}
 

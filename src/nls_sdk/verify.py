@@ -12,6 +12,7 @@ from typing import Any, Literal
 from .artifacts import Artifact, fingerprint
 from .dataset import Dataset, Example, Finding, read_jsonl
 from .errors import NlsError
+from .metrics import findings as query_findings
 from .metrics import hallucinations, syntax_valid
 from .plugins import installed
 from .plugins import provider as make_provider
@@ -209,11 +210,16 @@ def _other_prompt(path: Path, val: Sequence[Example], system: str) -> list[Check
 
 
 def _invalid_queries(data: Dataset) -> list[Finding]:
+    """Answers with operators that are none, that the server refuses, or that silently fail in part."""
     found = []
     for example in data:
         if not syntax_valid(example.query):
             advice = "; ".join(str(one) for one in hallucinations(example.query))
             found.append(Finding(example.line, f"the answer is not a valid query: {advice or 'blank'}"))
+        found += [
+            Finding(example.line, f"the answer {example.query[:60]!r}, {finding}")
+            for finding in query_findings(example.query)
+        ]
     return found
 
 

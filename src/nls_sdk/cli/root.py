@@ -23,6 +23,7 @@ class Entry(NamedTuple):
 SECTIONS: dict[str, dict[str, Entry]] = {
     "Check": {
         "verify": Entry("verify:verify", "Check the environment, data, config and volumes."),
+        "query": Entry("query:query", "Check, explain or format Sourcegraph queries."),
         "plugins": Entry("plugins:plugins", "List the installed providers and baselines."),
     },
     "Train": {

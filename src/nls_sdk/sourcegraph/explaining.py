@@ -1,0 +1,144 @@
+"""`explain`: what a query does, in plain English."""
+
+from __future__ import annotations
+
+from .basic import BasicQuery, basic_queries
+from .dates import read_date
+from .fields import FIELDS, Value
+from .findings import QueryError
+from .languages import language
+from .linting import lint
+from .predicates import PREDICATES
+from .reading import Query, parse
+from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType
+from .validation import validate
+
+_RESULTS = {
+    "file": "files",
+    "path": "file paths",
+    "repo": "repositories",
+    "symbol": "symbols",
+    "diff": "diffs of commits",
+    "commit": "commits",
+}
+_SWITCHES = {
+    "fork": {"yes": "forks too", "no": "no forks", "only": "only forks"},
+    "archived": {
+        "yes": "archived repositories too",
+        "no": "no archived repositories",
+        "only": "only archived repositories",
+    },
+    "index": {
+        "yes": "indexed repositories only where possible",
+        "no": "without the index",
+        "only": "only indexed repositories",
+    },
+    "case": {"yes": "minding upper and lower case", "no": "in any case"},
+}
+
+
+def explain(query: str | Query, pattern_type: str = "keyword") -> str:
+    """Says in plain English what a query does, and what is wrong with it.
+
+    Args:
+        query: Its text, or what `parse` made of it.
+        pattern_type: How terms are read when the text does not say so itself.
+
+    Returns:
+        A sentence, one for each alternative, and one for each finding.
+    """
+    try:
+        read = query if isinstance(query, Query) else parse(query, pattern_type)
+        branches = basic_queries(read)
+    except QueryError as error:
+        return f"The server refuses this query: {error.finding}"
+    faults = validate(read)
+    lines = [f"The server refuses this query: {fault}" for fault in faults]
+    if not faults:
+        sentences = [_sentence(branch, read.pattern_type) for branch in branches]
+        lines = [f"{sentences[0]}.", *(f"Or else: {s[0].lower()}{s[1:]}." for s in sentences[1:])]
+    lines += [f"Careful: {finding}" for finding in lint(read)]
+    return "\n".join(lines)
+
+
+def _sentence(basic: BasicQuery, mode: PatternType) -> str:
+    types = [_RESULTS.get(entry.value, entry.value) for entry in basic.filters if entry.field == "type"]
+    what = (
+        _list(types, "and") if types else "files, paths and repositories" if basic.pattern else "everything"
+    )
+    if not types and basic.pattern is None:
+        what = (
+            "all files"
+            if any(entry.field in ("file", "lang") for entry in basic.filters)
+            else "all repositories"
+        )
+    parts = [f"Finds {what}"]
+    if basic.pattern is not None:
+        parts.append(f"with {_terms(basic.pattern, mode)}")
+    parts += [phrase for entry in basic.filters if (phrase := _phrase(entry))]
+    return ", ".join([" ".join(parts[:2]), *parts[2:]])
+
+
+def _terms(node: Node, mode: PatternType) -> str:
+    match node:
+        case Operator():
+            joint = "or" if node.kind is Kind.OR else "and"
+            texts = [_terms(operand, mode) for operand in node.operands]
+            texts = [
+                f"({t})" if isinstance(o, Operator) else t for t, o in zip(texts, node.operands, strict=True)
+            ]
+            return f" {joint} ".join(texts)
+        case Pattern():
+            what = f'"{node.text}"'
+            if mode is PatternType.STRUCTURAL:
+                what = f"the structure {what}"
+            elif node.form is Form.SLASHED:
+                what = f"a match of /{node.text}/"
+            return f"no {what.removeprefix('a ')}" if node.negated else what
+    return str(node)
+
+
+def _phrase(entry: Filter) -> str:
+    field = FIELDS[entry.field]
+    no = "not " if entry.negated else ""
+    if entry.predicate is not None:
+        rule = PREDICATES[entry.field, entry.predicate.name]
+        where = {"repo": "in repositories ", "file": "in files "}.get(entry.field, "")
+        return f"{no}{where}{rule.summary} {entry.predicate.argument or 'anybody'}".strip()
+    if entry.field in ("type", "patterntype"):
+        return ""
+    if entry.field in _SWITCHES:
+        return _switch(entry)
+    if entry.field == "repo":
+        name, at, revisions = entry.value.partition("@")
+        text = f"{no}in repositories matching {name}" if name else "in all repositories"
+        return f"{text} at {_list(revisions.split(':'), 'and')}" if at else text
+    if entry.field == "visibility":
+        return "" if entry.value.lower() == "any" else f"in {entry.value.lower()} repositories"
+    if entry.field == "count":
+        return "all results" if entry.value == "all" else f"at most {entry.value} results"
+    if field.value is Value.LANGUAGE:
+        return f"{no}in {language(entry.value) or entry.value}"
+    if field.value is Value.DATE and (moment := read_date(entry.value)) and entry.value[:1].isdigit():
+        return (
+            f"{field.summary} {entry.value}"
+            if "-" in entry.value
+            else f"{field.summary} {entry.value} ({moment.date()})"
+        )
+    return f"{no}{field.summary} {entry.value}"
+
+
+def _switch(entry: Filter) -> str:
+    value = entry.value.lower()
+    value = (
+        "yes"
+        if value in ("y", "yes", "1", "t", "true")
+        else "no"
+        if value in ("n", "no", "0", "f", "false")
+        else "only"
+    )
+    return _SWITCHES[entry.field].get(value, value)
+
+
+def _list(words: list[str], joint: str) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {joint} {words[-1]}"

@@ -1,0 +1,187 @@
+"""`lint`: what a query says that the server silently does not do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .fields import FIELDS, Value
+from .findings import Finding, QueryError
+from .predicates import PREDICATES
+from .reading import Query, parse
+from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, leaves, span
+
+TYPES = ("file", "path", "repo", "symbol", "diff", "commit", "structural")
+"""Every value of ``type:`` that finds something."""
+VISIBILITIES = ("any", "public", "private")
+PATTERN_TYPES = (
+    "keyword",
+    "standard",
+    "literal",
+    "regexp",
+    "regex",
+    "structural",
+    "codycontext",
+    "lucky",
+    "nls",
+)
+
+_ADVICE = {
+    "branch": "Use rev:NAME, or repo:NAME@BRANCH.",
+    "tag": "Use rev:NAME, or repo:NAME@TAG.",
+    "commit": "Use rev:HASH, or type:commit to search commits.",
+    "sha": "Use rev:HASH.",
+    **dict.fromkeys(("ext", "extension", "filetype"), r"Use file:\.EXT$, or lang:."),
+    **dict.fromkeys(("filename", "folder", "dir", "directory", "files"), "Use file:."),
+    **dict.fromkeys(
+        ("org", "owner", "user", "repository", "repositories", "repos"),
+        "Use repo:NAME/, or file:has.owner(NAME).",
+    ),
+    **dict.fromkeys(
+        ("symbol", "func", "function", "method", "class"), "Use type:symbol NAME, or select:symbol.function."
+    ),
+    **dict.fromkeys(("import", "imports"), "Search for the text of the import, in quotes."),
+    **dict.fromkeys(("regexp", "regex", "pattern"), "Write the regular expression between slashes: /RE/."),
+    **dict.fromkeys(("topic",), "Use repo:has.topic(NAME)."),
+    **dict.fromkeys(("limit", "max"), "Use count:N."),
+    **dict.fromkeys(("created", "pushed", "date"), "Use before: or after:, with type:commit or type:diff."),
+    **dict.fromkeys(
+        ("is", "in", "sort", "stars", "size", "license", "label", "state", "assignee", "example", "keyword"),
+        "Leave it out: the server has no such filter.",
+    ),
+    **dict.fromkeys(("repogroup",), "Use context: or repo:."),
+}
+_WORD_FIELD = re.compile(r"-?([A-Za-z]+):(?=[^\s:/]|\Z)")
+_LOOKS_LIKE_PREDICATE = re.compile(r"(?i:has|contains|at)(?:\.[A-Za-z.]*)?\(.*\)\Z", re.DOTALL)
+_NEGATED_TERM = re.compile(r"[-!](?=[A-Za-z_\"'(/])")
+_PROSE = re.compile(
+    r"\s*(?:(?:here(?:'s| is| are)|sure|the query|try)\b[^:\"]*:\s|(?:query|answer|output):\s)", re.IGNORECASE
+)
+
+
+def lint(query: str | Query, pattern_type: str = "keyword") -> list[Finding]:
+    """Finds the silent failures of a query: what the server accepts and does not do.
+
+    Args:
+        query: Its text, or what `parse` made of it.
+        pattern_type: How terms are read when the text does not say so itself.
+
+    Returns:
+        The findings, in the order of the text; none for a query that the server cannot read, which is
+        for `validate` to say.
+    """
+    try:
+        read = query if isinstance(query, Query) else parse(query, pattern_type)
+    except QueryError:
+        return []
+    found = [*_text(read.text), *_whole(read)]
+    for leaf in leaves(read.tree):
+        found += _filter(leaf) if isinstance(leaf, Filter) else _term(leaf, read.pattern_type)
+    return sorted(found, key=lambda finding: finding.start)
+
+
+def _text(text: str) -> Iterator[Finding]:
+    if not text.strip():
+        yield Finding("empty_query", 0, len(text), "The query is empty.", "Write a term or a filter.")
+    if match := _PROSE.match(text):
+        yield Finding("prose", match.start(), match.end(), "Prose is searched for.", "Write only the query.")
+
+
+def _whole(query: Query) -> Iterator[Finding]:
+    for entry in query.empty:
+        yield _at(
+            entry,
+            "empty_value",
+            f"{entry.name}: has no value and is dropped.",
+            "Write the value right after the colon.",
+        )
+    if query.literal_parens:
+        at = max(query.text.find("("), 0)
+        message = "A parenthesis never closes, so all of them are searched for."
+        yield Finding("dangling_parenthesis", at, at + 1, message, "Close it, or quote the text around it.")
+    if any(entry.field == "rev" for entry in query.filters):
+        for entry in query.filters:
+            if entry.field == "repo" and entry.predicate is not None:
+                yield _at(
+                    entry,
+                    "rev_with_predicate",
+                    "Servers from 6.2 on refuse rev: beside a predicate of repo:.",
+                    "Name the repository.",
+                )
+    if query.pattern_type is PatternType.REGEXP and query.tree is not None:
+        yield from _forgotten(query.tree)
+
+
+def _forgotten(tree: Node) -> Iterator[Finding]:
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Operator):
+            first = node.operands[0]
+            if node.kind is Kind.CONCAT and isinstance(first, Operator):
+                message = "A regexp search forgets a group that stands before other terms."
+                yield Finding("group_forgotten", *span(first), message, "Write AND after the group.")
+            stack.extend(node.operands)
+
+
+def _filter(entry: Filter) -> Iterator[Finding]:
+    kind = FIELDS[entry.field].value
+    known = {Value.TYPE: TYPES, Value.VISIBILITY: VISIBILITIES, Value.PATTERN_TYPE: PATTERN_TYPES}.get(kind)
+    value = entry.value if kind is Value.TYPE else entry.value.lower()
+    if known is not None and value not in known:
+        yield _at(
+            entry,
+            f"unknown_{entry.field}",
+            f"{entry.field}:{entry.value} has no effect, or finds nothing.",
+            f"Write one of {', '.join(known)}.",
+        )
+    if (
+        entry.field in ("repo", "file", "rev")
+        and entry.predicate is None
+        and entry.form is Form.BARE
+        and _LOOKS_LIKE_PREDICATE.match(entry.value)
+    ):
+        names = sorted(name for field, name in PREDICATES if field == entry.field)
+        yield _at(
+            entry,
+            "unknown_predicate",
+            f"{entry.value} is no predicate of {entry.field}:, so it is matched as a regular expression.",
+            f"There are {', '.join(names)}.",
+        )
+
+
+def _term(term: Pattern, mode: PatternType) -> Iterator[Finding]:
+    if term.form is not Form.BARE:
+        return
+    text = term.text
+    if text.lower() in ("and", "or", "not"):
+        yield _at(
+            term,
+            "operator_as_text",
+            f"{text} stands at an end, so it is searched for.",
+            "Write a term on both sides, or leave it out.",
+        )
+    if mode is PatternType.STRUCTURAL:
+        return
+    if text.startswith("`") or (text.endswith("`") and text.count("`") == 1):
+        yield _at(term, "markdown", "A backtick is searched for.", "Leave the backticks out.")
+    if text.count('"') % 2 or text.startswith(("'", '"')):
+        yield _at(
+            term,
+            "unbalanced_quote",
+            "A quote is searched for, as a character.",
+            "Close it, with a space after it, or leave it out.",
+        )
+    if _NEGATED_TERM.match(text):
+        yield _at(
+            term,
+            "negated_term",
+            f"{text[0]} does not exclude a term; it is searched for.",
+            f"Write NOT {text[1:]}.",
+        )
+    if (match := _WORD_FIELD.match(text)) and (advice := _ADVICE.get(match[1].lower())):
+        yield _at(term, "unknown_field", f"{match[1]}: is no filter, so it is searched for.", advice)
+
+
+def _at(leaf: Filter | Pattern, kind: str, message: str, fix: str) -> Finding:
+    return Finding(kind, leaf.start, leaf.end, message, fix)

@@ -1,0 +1,356 @@
+"""Reads a query's text into a syntax tree, for one pattern type."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+from .fields import NAMES
+from .findings import Finding, QueryError
+from .predicates import CALL, PREDICATES
+from .refusals import (
+    DEEPEST,
+    DOUBLE_NEGATION,
+    MISSING_OPERAND,
+    NESTED_TOO_DEEPLY,
+    NEVER_CLOSED,
+    NEVER_OPENED,
+    NOT_BEFORE_GROUP,
+    refusal,
+)
+from .scanner import (
+    ESCAPED_WORD,
+    FIELD_START,
+    OPERATOR_WORD,
+    SPACE,
+    SPACES,
+    STUMP,
+    WORD,
+    Balance,
+    is_space,
+    quoted,
+    quoted_value,
+    strip,
+)
+from .syntax import (
+    Filter,
+    Form,
+    Kind,
+    Leaf,
+    Node,
+    Operator,
+    Pattern,
+    PatternType,
+    Predicate,
+    fold,
+    leaves,
+    negate,
+)
+
+_BARE = re.compile(
+    rf"(?:[^{SPACE}()\\]|\\[^{SPACE}]|\((?:[^{SPACE}()\\:]|\\[^{SPACE}])*+\))++(?=[{SPACE})]|\Z)"
+)
+_PLAIN = re.compile(rf"[{SPACE}]*+((?![\"'/(])(?:[^{SPACE}()\\]++|\\[^{SPACE}])++)(?=[{SPACE}]|\Z)")
+_ARGUMENT = re.compile(r"[()\\]")
+
+
+class Parser:
+    """One reading of one query.
+
+    Attributes:
+        empty: Filters without a value.
+        groups: Where each parenthesized expression begins and ends, inner ones first.
+    """
+
+    def __init__(self, text: str, mode: PatternType, *, literal_parens: bool = False) -> None:
+        self.empty: list[Filter] = []
+        self.groups: list[tuple[int, int]] = []
+        self._text = text
+        self._mode = mode
+        self._literal_parens = literal_parens
+        self._position = self._start = SPACES.match(text).end()  # type: ignore[union-attr]
+        self._depth = 0
+        self._balance = Balance(text)
+        self._quotes = ""
+        if mode in (PatternType.KEYWORD, PatternType.REGEXP):
+            self._quotes = "\"'/"
+        elif mode is PatternType.STANDARD:
+            self._quotes = "/"
+
+    def parse(self) -> Node | None:
+        """Reads the whole query.
+
+        Returns:
+            The tree, or None for a query without anything in it.
+
+        Raises:
+            QueryError: The server cannot read it this way.
+        """
+        return self._alternatives()
+
+    def _alternatives(self) -> Node | None:
+        branch = self._conjunction()
+        if not self._at("or"):
+            return branch
+        branches: list[Node] = [self._required(branch)]
+        while self._takes("or"):
+            branches.append(self._required(self._conjunction()))
+        return fold(Kind.OR, branches)
+
+    def _conjunction(self) -> Node | None:
+        run = self._run()
+        if not self._at("and"):
+            return run
+        runs: list[Node] = [self._required(run)]
+        while self._takes("and"):
+            runs.append(self._required(self._run()))
+        return fold(Kind.AND, runs)
+
+    def _required(self, operand: Node | None) -> Node:
+        if operand is None:
+            at = min(self._position, max(len(self._text) - 1, 0))
+            raise QueryError(refusal(MISSING_OPERAND, at, min(at + 3, len(self._text))))
+        return operand
+
+    def _run(self) -> Node | None:
+        """Reads filters and terms side by side, up to AND, OR, a closing parenthesis or the end."""
+        text = self._text
+        filters: list[Node] = []
+        terms: list[Node] = []
+        while True:
+            while (plain := _PLAIN.match(text, self._position)) and (leaf := self._plain(plain)):
+                (filters if isinstance(leaf, Filter) else terms).append(leaf)
+            self._position = position = SPACES.match(text, self._position).end()  # type: ignore[union-attr]
+            if position >= len(text):
+                break
+            character = text[position]
+            node: Node | None
+            if character == ")" and not self._literal_parens:
+                if self._depth == 0:
+                    raise QueryError(refusal(NEVER_OPENED, position, position + 1))
+                if not filters and not terms:
+                    terms.append(
+                        Pattern("()", False, Form.BARE, max(text.rfind("(", 0, position), 0), position + 1)
+                    )
+                break
+            if character == "(" and not self._literal_parens and (node := self._group(position)):
+                pass
+            elif character in "aAoOnN" and (word := self._operator_word(position)):
+                if word != "not":
+                    break
+                node = self._negation(position)
+            else:
+                node = self._leaf(position)
+            (filters if _only_filters(node) else terms).append(node)
+        joined = fold(Kind.CONCAT, terms)
+        return fold(Kind.AND, filters if joined is None else [*filters, joined])
+
+    def _plain(self, match: re.Match[str]) -> Leaf | None:
+        """The leaf of a word without parentheses, quotes or spaces; None for one that may be an operator."""
+        word, start, end = match[1], match.start(1), match.end()
+        colon = word.find(":")
+        if colon > 0:
+            name = word[:colon]
+            negated = name[0] == "-"
+            if negated:
+                name = name[1:]
+            field = NAMES.get(name) or NAMES.get(name.lower())
+            if field is not None:
+                value = word[colon + 1 :]
+                if not value or value[0] in "\"'":
+                    return None
+                self._position = end
+                return Filter(field, value, negated, Form.BARE, None, name, start, end)
+        elif len(word) <= 3 and word.lower() in ("and", "or", "not"):
+            return None
+        self._position = end
+        return Pattern(word, False, Form.BARE, start, end)
+
+    def _operator_word(self, position: int) -> str | None:
+        """AND, OR or NOT in lower case, when one stands here and is not text."""
+        text = self._text
+        match = OPERATOR_WORD.match(text, position)
+        if match is None:
+            return None
+        before = text[position - 1] if position > self._start else ""
+        if match[2]:
+            return "not" if not before or before in "()" or is_space(before) else None
+        if before == ")":
+            return match[1].lower()
+        stays_text = not before or not is_space(before) or text[match.end() : match.end() + 1] in ("", ")")
+        return None if stays_text else match[1].lower()
+
+    def _at(self, word: str) -> bool:
+        position = self._position
+        return position < len(self._text) and self._operator_word(position) == word
+
+    def _takes(self, word: str) -> bool:
+        if self._at(word):
+            self._position += len(word)
+            return True
+        return False
+
+    def _group(self, position: int) -> Node | None:
+        """Reads a parenthesized expression; None when the parentheses belong to a term."""
+        if self._mode is not PatternType.KEYWORD and self._balance.end(position) is not None:
+            return None
+        if self._depth == DEEPEST:
+            raise QueryError(refusal(NESTED_TOO_DEEPLY, position, position + 1))
+        self._depth += 1
+        self._position = position + 1
+        node = self._alternatives()
+        if self._position >= len(self._text):
+            raise QueryError(refusal(NEVER_CLOSED, position, position + 1))
+        self._position += 1
+        self._depth -= 1
+        self.groups.append((position, self._position))
+        return node
+
+    def _negation(self, position: int) -> Leaf:
+        after = SPACES.match(self._text, position + 3).end()  # type: ignore[union-attr]
+        self._position = after
+        if self._text.startswith("(", after):
+            raise QueryError(refusal(NOT_BEFORE_GROUP, position, after + 1))
+        leaf = self._leaf(after)
+        if leaf.negated:
+            raise QueryError(refusal(DOUBLE_NEGATION, position, leaf.end))
+        return negate(leaf, position)
+
+    def _leaf(self, position: int) -> Leaf:
+        match = FIELD_START.match(self._text, position)
+        if match is not None and (field := NAMES.get(match[1].lower())):
+            return self._filter(match, field)
+        return self._term(position)
+
+    def _filter(self, match: re.Match[str], field: str) -> Filter:
+        text, start, at = self._text, match.start(), match.end()
+        predicate = None
+        form = Form.BARE
+        if text[at : at + 1] in ('"', "'"):
+            value, end = quoted_value(text, at)
+            form = Form.QUOTED
+        elif (
+            (call := CALL.match(text, at))
+            and (field, call[0]) in PREDICATES
+            and (close := self._argument(call))
+        ):
+            end = close + 1
+            value = text[at:end]
+            predicate = Predicate(call[0], text[call.end() + 1 : close])
+        else:
+            end = self._bare_end(at)
+            value = text[at:end]
+        self._position = end
+        entry = Filter(field, value, text[start] == "-", form, predicate, match[1], start, end)
+        if not value:
+            self.empty.append(entry)
+        return entry
+
+    def _bare_end(self, at: int) -> int:
+        if bare := _BARE.match(self._text, at):
+            return bare.end()
+        end = self._balance.end(at)
+        if end is None:
+            end = STUMP.match(self._text, at).end()  # type: ignore[union-attr]
+        return end
+
+    def _argument(self, call: re.Match[str]) -> int | None:
+        """Where the parenthesis of a predicate closes, or None when it does not."""
+        depth = 0
+        position = call.end()
+        while match := _ARGUMENT.search(self._text, position):
+            position = match.end()
+            match match[0]:
+                case "(":
+                    depth += 1
+                case ")":
+                    depth -= 1
+                    if depth == 0:
+                        return match.start()
+                case _:
+                    position += 1
+        return None
+
+    def _term_end(self, position: int) -> int:
+        text, regexp = self._text, self._mode is PatternType.REGEXP
+        if self._literal_parens:
+            return (ESCAPED_WORD if regexp else WORD).match(text, position).end()  # type: ignore[union-attr]
+        if bare := _BARE.match(text, position):
+            return bare.end()
+        end = self._balance.end(position)
+        if end is None:
+            end = (STUMP if regexp else WORD).match(text, position).end()  # type: ignore[union-attr]
+        return end
+
+    def _term(self, position: int) -> Pattern:
+        text = self._text
+        if position < len(text) and text[position] in self._quotes and (inside := quoted(text, position)):
+            value, end = inside
+            if end >= len(text) or is_space(text[end]) or text[end] == ")":
+                if text[position] != "/":
+                    self._position = end
+                    return Pattern(value, False, Form.QUOTED, position, end)
+                if value:
+                    self._position = end
+                    return Pattern(value, False, Form.SLASHED, position, end)
+        stop = self._term_end(position)
+        self._position = stop
+        return Pattern(text[position:stop], False, Form.BARE, position, stop)
+
+
+def _only_filters(node: Node) -> bool:
+    return isinstance(node, Filter) or (
+        isinstance(node, Operator) and all(isinstance(leaf, Filter) for leaf in leaves(node))
+    )
+
+
+def _groups_a_part(text: str, groups: list[tuple[int, int]]) -> bool:
+    """Whether parentheses stand around something other than the whole query."""
+    start, end = 0, len(text)
+    for opens, closes in reversed(groups):
+        if strip(text[start:opens]) or strip(text[closes:end]):
+            return True
+        start, end = opens + 1, closes - 1
+    return False
+
+
+@frozen
+class Reading:
+    """What the parser makes of a query.
+
+    Attributes:
+        tree: The syntax tree; None when there is nothing in the query.
+        grouped: Whether parentheses group a part of it.
+        literal_parens: Whether all parentheses were taken as text, because one never closes.
+        empty: Filters without a value.
+    """
+
+    tree: Node | None
+    grouped: bool
+    literal_parens: bool
+    empty: tuple[Filter, ...]
+
+
+def parse_tree(text: str, mode: PatternType) -> Reading:
+    """Reads a query, with the server's forgiveness for parentheses that never close.
+
+    Raises:
+        QueryError: The server cannot read it.
+    """
+    parser = Parser(text, mode)
+    try:
+        tree = parser.parse()
+        return Reading(tree, _groups_a_part(text, parser.groups), False, tuple(parser.empty))
+    except QueryError as error:
+        if error.finding.kind != "missing_operand" and not _never_closes(error.finding, text):
+            raise
+        forgiving = Parser(text, mode, literal_parens=True)
+        try:
+            return Reading(forgiving.parse(), False, True, tuple(forgiving.empty))
+        except QueryError:
+            raise error from None
+
+
+def _never_closes(finding: Finding, text: str) -> bool:
+    return finding.kind == "parens_unbalanced" and text[finding.start] == "("

@@ -1,0 +1,183 @@
+"""The syntax tree of a query: filters and patterns under AND, OR and juxtaposition, with source positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum, StrEnum
+from typing import TypeAlias
+
+from attrs import define, evolve, frozen
+
+
+class PatternType(StrEnum):
+    """How the server reads search terms; its default is ``keyword``."""
+
+    KEYWORD = "keyword"
+    STANDARD = "standard"
+    LITERAL = "literal"
+    REGEXP = "regexp"
+    STRUCTURAL = "structural"
+
+
+class Form(Enum):
+    """How a term or a filter's value is written."""
+
+    BARE = "bare"
+    QUOTED = "quoted"
+    SLASHED = "slashed"
+
+
+class Kind(Enum):
+    """How the operands of an operator are joined; CONCAT is terms written side by side."""
+
+    AND = "and"
+    OR = "or"
+    CONCAT = "concat"
+
+
+@frozen
+class Predicate:
+    """A function in a filter's value, such as ``has.path(README)``.
+
+    Attributes:
+        name: What stands before the parenthesis.
+        argument: What stands inside, as written.
+    """
+
+    name: str
+    argument: str
+
+
+# Nodes are never changed once they are made; attrs' guard against that would cost half the parser's time.
+@define(unsafe_hash=True)
+class Filter:
+    """A filter such as ``-file:test``.
+
+    Attributes:
+        field: Its canonical name; ``path:`` is ``file``.
+        value: What it filters by, without quotes and escapes of the quotes.
+        negated: By ``-`` or ``NOT``.
+        form: Bare or quoted.
+        predicate: The predicate in the value, or None.
+        name: The field as written.
+        start: Offset of the first character, from 0.
+        end: Offset one past the last character.
+    """
+
+    field: str
+    value: str
+    negated: bool
+    form: Form
+    predicate: Predicate | None
+    name: str
+    start: int
+    end: int
+
+
+@define(unsafe_hash=True)
+class Pattern:
+    """A search term.
+
+    Attributes:
+        text: What is searched for, without its delimiters.
+        negated: By ``NOT``.
+        form: Bare, quoted, or between slashes (a regular expression).
+        start: Offset of the first character, from 0.
+        end: Offset one past the last character.
+    """
+
+    text: str
+    negated: bool
+    form: Form
+    start: int
+    end: int
+
+
+@define(unsafe_hash=True)
+class Operator:
+    """Operands joined by AND, by OR, or by standing side by side.
+
+    Attributes:
+        kind: How they are joined.
+        operands: Two or more nodes.
+    """
+
+    kind: Kind
+    operands: tuple[Node, ...]
+
+
+Node: TypeAlias = Filter | Pattern | Operator
+Leaf: TypeAlias = Filter | Pattern
+
+
+def fold(kind: Kind, nodes: Iterable[Node]) -> Node | None:
+    """Joins nodes as the server does.
+
+    Filters and terms without a value vanish as long as something else remains. An operand that is itself
+    of ``kind`` is dissolved when it follows another operand, or when a leaf follows it.
+
+    Returns:
+        None for no node, the node itself for a single one.
+    """
+    operands = list(nodes)
+    if len(operands) == 1:
+        return operands[0]
+    if operands and not any(isinstance(node, Operator) or is_empty(node) for node in operands):
+        return Operator(kind, tuple(operands))
+    while True:
+        joined: list[Node] = []
+        dissolved = False
+        for node in operands:
+            last = joined[-1] if joined else None
+            if last is None:
+                joined.append(node)
+            elif is_empty(node):
+                continue
+            elif is_empty(last):
+                joined[-1] = node
+            elif not isinstance(node, Operator) or node.kind is kind:
+                if isinstance(last, Operator) and last.kind is kind:
+                    joined[-1:] = last.operands
+                    dissolved = True
+                if isinstance(node, Operator):
+                    joined.extend(node.operands)
+                    dissolved = True
+                else:
+                    joined.append(node)
+            else:
+                joined.append(node)
+        operands = joined
+        if not dissolved:
+            break
+    if len(operands) > 1:
+        return Operator(kind, tuple(operands))
+    return operands[0] if operands else None
+
+
+def is_empty(node: Node) -> bool:
+    """Whether a filter has no value or a term no text."""
+    if isinstance(node, Filter):
+        return not node.value
+    return isinstance(node, Pattern) and not node.text
+
+
+def leaves(node: Node | None) -> Iterator[Leaf]:
+    """The filters and terms of a tree, from left to right."""
+    stack = [node] if node is not None else []
+    while stack:
+        top = stack.pop()
+        if isinstance(top, Operator):
+            stack.extend(reversed(top.operands))
+        else:
+            yield top
+
+
+def span(node: Node) -> tuple[int, int]:
+    """The stretch of the query that a node covers, as offsets."""
+    places = [(leaf.start, leaf.end) for leaf in leaves(node)]
+    return min(start for start, _ in places), max(end for _, end in places)
+
+
+def negate(leaf: Leaf, start: int) -> Leaf:
+    """The same leaf under a NOT that begins at ``start``."""
+    return evolve(leaf, negated=True, start=start)

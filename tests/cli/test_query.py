@@ -1,0 +1,46 @@
+"""`query check|explain|format`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli.calling import Call
+
+
+def test_check(call: Call) -> None:
+    fine = call("query", "check", "repo:a b")
+    assert (fine.code, fine.out) == (0, "1 checked, all fine.\n")
+    done = call("query", "check", "file:*.go branch:x", "--json")
+    assert done.code == 1
+    (row,) = done.json["queries"]
+    assert (row["server_valid"], row["lint_clean"]) == (False, False)
+    assert [finding["kind"] for finding in row["findings"]] == ["bad_regexp", "unknown_field"]
+
+
+def test_check_a_file(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "queries.txt"
+    file.write_text("repo:a b\n\nlang:py x\n")
+    done = call("query", "check", "--file", str(file))
+    assert done.code == 1
+    assert f"{file}:3: column 1: There is no language 'py'." in done.out
+    assert "1 of 2 queries" in done.out
+    assert call("query", "check", "--file", str(tmp_path / "none.txt")).code == 2
+
+
+def test_pattern_type(call: Call) -> None:
+    assert call("query", "check", "a** b").code == 0
+    assert call("query", "check", "a** b", "--pattern-type", "regexp").code == 1
+
+
+def test_explain_and_format(call: Call) -> None:
+    assert "in Python" in call("query", "explain", "lang:python x").out
+    assert call("query", "format", "  r:a   NOT f:b x").out == "repo:a -file:b x\n"
+    refused = call("query", "format", "a )")
+    assert refused.code == 2
+    assert "never opened" in refused.err
+
+
+@pytest.mark.parametrize("arguments", [(), ("a", "--file", "b")])
+def test_one_source_of_queries(call: Call, arguments: tuple[str, ...]) -> None:
+    assert call("query", "check", *arguments).code == 2
