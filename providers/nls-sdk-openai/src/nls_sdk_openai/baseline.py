@@ -13,7 +13,7 @@ from nls_sdk.providers import API_VERSION
 from nls_sdk.translator import Translation
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    pass
 
 OPENAI_URL = "https://api.openai.com/v1"
 
