@@ -112,7 +112,7 @@ def test_a_failed_request_is_a_row_of_its_own() -> None:
         ("question 5", "scripted answered NoneType, not text."),
     ]
     assert all(row.seconds is None and not row.right for row in results.failures)
-    assert results.syntax_valid == Share(9, 12)
+    assert results.syntax_valid == Share(9, 9)
 
 
 def test_a_retried_request_counts_its_last_attempt_only() -> None:

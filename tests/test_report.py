@@ -116,21 +116,34 @@ def test_verdicts_and_differences() -> None:
     ]
 
 
-def test_failed_requests_count_as_wrong_and_are_told() -> None:
+def test_failed_requests_are_no_answers_and_fail_the_report() -> None:
     lost = Row(question="lost", expected="lang:go", error="no answer within 60 s.", attempts=5)
     report = Report.of(results("m", [*rows(9, 9, 9, 0.05), lost]))
-    assert report.model.syntax_valid == Share(9, 10)
-    assert report.model.semantic_match == Share(9, 10)
+    assert report.model.syntax_valid == Share(9, 9)
+    assert report.model.semantic_match == Share(9, 9)
     assert not lost.right
+    assert (report.lines[3].metric, report.lines[3].model, report.lines[3].status) == (
+        "Answered",
+        "9/10 (90%)",
+        "FAIL",
+    )
+    assert not report.passed
     assert report.model.latency == Latency(50.0, 50.0, 50.0, 50.0)
-    note = "1 of 10 requests failed, which counts as wrong; the first: 'lost': no answer within 60 s."
+    note = "1 of 10 requests failed and are judged no answer; the first: 'lost': no answer within 60 s."
     assert f"Fine-tuned: {note}" in report.notes
+
+
+def test_a_failed_request_of_either_has_no_verdict() -> None:
+    lost = Row(question="question 0", expected="lang:go", error="down")
+    model = results("m", rows(2, 2, 2, 0.05))
+    report = Report.of(model, results("b", [lost, *rows(2, 2, 2, 0.05)[1:]]))
+    assert sum(report.verdicts.values()) == 1
 
 
 def test_when_every_request_failed_there_is_no_latency_and_it_fails() -> None:
     report = Report.of(results("m", [Row(question="q", expected="lang:go", error="down")]))
     assert report.lines[2].model == "-"
-    assert [line.status for line in report.lines] == ["FAIL"] * 3
+    assert [line.status for line in report.lines] == ["FAIL"] * 4
 
 
 def test_held_out_slices_and_hallucinations_are_told() -> None:

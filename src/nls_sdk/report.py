@@ -13,7 +13,7 @@ from attrs import field, frozen
 from .errors import EvaluationError
 from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings, verdict
 from .report_text import figures, milliseconds, share, side_notes, table
-from .results import SCHEMA, Results, Row, pair_rows, write
+from .results import SCHEMA, Results, Row, Share, pair_rows, write
 
 
 @frozen
@@ -29,8 +29,10 @@ class Pair:
     baseline: Row
 
     @property
-    def verdict(self) -> Verdict:
-        """Which of the two is right."""
+    def verdict(self) -> Verdict | None:
+        """Which of the two is right; None when a request failed."""
+        if self.model.failed or self.baseline.failed:
+            return None
         return verdict(self.model.right, self.baseline.right)
 
 
@@ -123,8 +125,8 @@ class Report:
         return cls.of(Results.read(model), other, titles=titles)
 
     @property
-    def lines(self) -> tuple[Line, Line, Line]:
-        """The rows of the table."""
+    def lines(self) -> tuple[Line, ...]:
+        """The rows of the table; one more when a request failed, so that the report does not pass."""
         model, baseline = self.model, self.baseline
         latency, other = model.latency, baseline.latency if baseline else None
         return (
@@ -149,7 +151,16 @@ class Report:
                 f"≤{LATENCY_TARGET_MS:.0f}ms",
                 latency is not None and latency.mean <= LATENCY_TARGET_MS,
             ),
+            *self._answered(),
         )
+
+    def _answered(self) -> list[Line]:
+        model, baseline = self.model, self.baseline
+        sides = [Share(side.answered, len(side.rows)) for side in (model, baseline) if side]
+        if all(side.count == side.total for side in sides):
+            return []
+        other = share(sides[1], 1.0) if baseline else "-"
+        return [Line("Answered", share(sides[0], 1.0), other, "100%", not model.failures)]
 
     @property
     def passed(self) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from textwrap import shorten
 
 from .results import Latency, Results, Share
 
 _SIDES = "<>>>^"
 _SLICE = "held_out"
 _SHOWN = 5
+_QUESTION = 80
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -74,8 +76,8 @@ def side_notes(title: str, results: Results) -> list[str]:
         f"equivalent {share(results.equivalent)}"
     )
     if failed := results.failures:
-        first = f"the first: {failed[0].question!r}: {failed[0].error}"
-        notes.append(f"{title}: {len(failed)} of {total} requests failed, which counts as wrong; {first}")
+        first = f"the first: {shorten(failed[0].question, _QUESTION)!r}: {failed[0].error}"
+        notes.append(f"{title}: {len(failed)} of {total} requests failed and are judged no answer; {first}")
     found = list(results.hallucinations.items())
     notes += [f"{title} hallucinates {each} ({count} of {total})" for each, count in found[:_SHOWN]]
     if len(found) > _SHOWN:

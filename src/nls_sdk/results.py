@@ -95,7 +95,7 @@ class Share:
 
     Attributes:
         count: Those that count.
-        total: All of them, failed requests included.
+        total: All of them. A failed request has no answer, and is no part of a share of answers.
     """
 
     count: int
@@ -162,27 +162,27 @@ class Results:
 
     @property
     def syntax_valid(self) -> Share:
-        """The rows that are syntax valid."""
+        """The answers that are syntax valid."""
         return self._share(row.syntax_valid for row in self.rows)
 
     @property
     def semantic_match(self) -> Share:
-        """The rows that are a semantic match."""
+        """The answers that are a semantic match."""
         return self._share(row.semantic_match for row in self.rows)
 
     @property
     def server_valid(self) -> Share:
-        """The rows that the server accepts."""
+        """The answers that the server accepts."""
         return self._share(row.server_valid for row in self.rows)
 
     @property
     def lint_clean(self) -> Share:
-        """The rows that the server accepts and that have no silent failure."""
+        """The answers that the server accepts and that have no silent failure."""
         return self._share(row.lint_clean for row in self.rows)
 
     @property
     def equivalent(self) -> Share:
-        """The rows that ask the same as what was expected."""
+        """The answers that ask the same as what was expected."""
         return self._share(row.equivalent for row in self.rows)
 
     @property
@@ -296,7 +296,7 @@ class Results:
             ) from None
 
     def _share(self, hits: Iterable[bool]) -> Share:
-        return Share(sum(hits), len(self.rows))
+        return Share(sum(hits), self.answered)
 
 
 def pair_rows(one: Results, other: Results) -> list[tuple[Row, Row]]:
