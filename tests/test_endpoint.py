@@ -80,3 +80,10 @@ def test_many_threads_ask_at_once() -> None:
         questions = [f"q{i}" for i in range(40)]
         answers = list(pool.map(Endpoint(server.url).translate, questions))
     assert answers == [f"echo {question}" for question in questions]
+
+
+def test_a_question_with_half_a_character_is_not_the_servers_fault() -> None:
+    with StubServer("lang:go") as server:
+        with pytest.raises(EndpointError, match="cannot be sent as UTF-8"):
+            Endpoint(server.url).translate("half \ud83d")
+        assert server.asked == []

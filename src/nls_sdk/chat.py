@@ -72,6 +72,8 @@ def ask(client: OpenAI, model: str, messages: Sequence[Message], **options: Any)
         completion = raw.parse()
         choice = completion.choices[0]
         text = choice.message.content
+    except UnicodeEncodeError:
+        raise EndpointError("The question holds text that cannot be sent as UTF-8.") from None
     except openai.APITimeoutError:
         raise EndpointUnavailable(f"{place}: no answer within {client.timeout} s.") from None
     except openai.APIConnectionError as error:

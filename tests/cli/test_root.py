@@ -142,3 +142,16 @@ def test_env_example_has_every_variable() -> None:
     text = (Path(__file__).parents[2] / ".env.example").read_text()
     named = {line.lstrip("#").partition("=")[0] for line in text.splitlines() if "=" in line}
     assert {variable.name for variable in VARIABLES} <= named
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"), [("> /dev/full", 1), (">&-", 0), ("2>&-", 0), (">&- 2>&-", 0)]
+)
+@pytest.mark.parametrize("arguments", ["plugins --json", "plugins", "--help"])
+def test_a_stream_that_cannot_be_written_is_no_traceback(arguments: str, redirection: str, code: int) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{SCRIPT} {arguments} {redirection}"], capture_output=True, text=True
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "NoneType" not in done.stderr

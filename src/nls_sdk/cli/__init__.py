@@ -35,20 +35,37 @@ def main(argv: Sequence[str] | None = None, *, provider: Provider | None = None)
             # What the caller had ignored, as nohup does, stays ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _leave)
+    _open_closed_streams()
     try:
         code = cli.main(arguments, prog_name="nls-finetune", standalone_mode=False, obj=provider)
         sys.stdout.flush()
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 1
     except BrokenPipeError:
-        # Python flushes stdout once more at exit; let it flush into nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         return 1
     except BaseException as error:
         from .failures import report
 
-        return report(error, as_json="--json" in arguments, debug="--debug" in arguments)
+        try:
+            return report(error, as_json="--json" in arguments, debug="--debug" in arguments)
+        except OSError:
+            _discard_stdout()
+            return 1
     return code if isinstance(code, int) else 0
+
+
+def _open_closed_streams() -> None:
+    """Give a stream that the caller closed (`>&-`) somewhere to go."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # it is open to the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # it is open to the end
+
+
+def _discard_stdout() -> None:
+    """Python flushes stdout once more at exit; let it flush into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
