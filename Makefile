@@ -6,16 +6,13 @@ READY := $(VENV)/.ready
 PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-openai tests/plugin_package
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
-.PHONY: demo test test-slow check fuzz format clean
+.PHONY: demo test check fuzz format clean
 
 demo: $(READY)  ## the whole job on this machine, in at most five minutes
 	$(BIN)/nls-finetune demo --provider local
 
-test: $(READY)  ## all tests but the slow ones
-	$(BIN)/pytest -q -m "not slow"
-
-test-slow: $(READY)  ## the tests that take minutes
-	$(BIN)/pytest -q -m slow
+test: $(READY)  ## all tests
+	$(BIN)/pytest -q
 
 check: $(READY)  ## format, lint, layers, types
 	$(BIN)/ruff format --check .
