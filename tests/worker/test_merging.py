@@ -55,6 +55,19 @@ def test_only_the_weights_and_the_template_differ_from_the_base(
     assert 0 <= end.metrics["max_difference"] < (1e-4 if dtype == "float32" else 0.1)
 
 
+def test_weights_are_merged_in_what_they_were_trained_in(
+    home: Home, recipe: Recipe, told: list[Event]
+) -> None:
+    base = make_model(home.path / "artifacts" / "other", dtype="bfloat16")
+    home = attrs.evolve(home, base=home.store(base))
+    task = Merge(name="a", base=home.base, adapter=_trained(home, recipe), dtype="float32")
+    end = merge(home.write(task), task, told.append)
+    folder = home.path / end.outputs["model"].path
+    assert set(_types(folder).values()) == {"F32"}
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "float32"
+    assert 0 <= end.metrics["max_difference"] < 1e-4
+
+
 def test_the_served_template_has_thinking_off(home: Home, recipe: Recipe, told: list[Event]) -> None:
     from transformers import AutoTokenizer
 

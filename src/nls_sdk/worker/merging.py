@@ -56,6 +56,8 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
         adapter = locate(directory.home, task.adapter)
         expected = _merge_weights(base, adapter, tokenizer, folder, chosen, dtype)
         _carry_over(base, tokenizer, folder)
+        if task.dtype != "auto":
+            _state_dtype(folder / "config.json", task.dtype)
         gc.collect()
         difference = _check(folder, tokenizer, expected, chosen)
         tell(Log(f"merged; its logits differ by {difference:.2g} at most"))
@@ -103,6 +105,14 @@ def _carry_over(base: Path, tokenizer: Any, folder: Path) -> None:
     if "chat_template" in values:
         values["chat_template"] = template
         settings.write_text(json.dumps(values, indent=2, ensure_ascii=False), "utf-8")
+
+
+def _state_dtype(config: Path, dtype: str) -> None:
+    """Say in the configuration what the weights are held in; else a loader rounds them as the base's."""
+    values = json.loads(config.read_text("utf-8"))
+    name = "torch_dtype" if "torch_dtype" in values else "dtype"
+    if values.get(name) != dtype:
+        config.write_text(json.dumps({**values, name: dtype}, indent=2, ensure_ascii=False), "utf-8")
 
 
 def _check(folder: Path, tokenizer: Any, expected: list[torch.Tensor], device: torch.device) -> float:
