@@ -41,7 +41,7 @@ def left_running(place: Path) -> list[str]:
 def test_quickstart_then_reattach(place: Path) -> None:
     quickstart = run(place, "quickstart.py", "64")
     assert quickstart.returncode == 0, quickstart.stderr
-    assert "Succeeded(outputs={'adapter'" in quickstart.stdout
+    assert "outputs={'adapter': Artifact(path='runs/quickstart.train/adapter'" in quickstart.stdout
     assert "│ Semantic Match │" in quickstart.stdout
 
     again = run(place, "reattach.py", "local:quickstart.train")
