@@ -17,6 +17,7 @@ from nls_sdk.errors import ConfigError, RunFailed
 from nls_sdk.events import Cancelled, Event, Ready
 from nls_sdk.tasks import ServeConfig
 from nls_sdk.worker import serving, vllm_engine
+from nls_sdk.worker.vllm_command import executable
 from nls_sdk.worker.vllm_engine import serve_vllm
 
 
@@ -102,7 +103,7 @@ def test_its_last_words_are_the_failure(
     assert told == []
 
 
-@pytest.mark.skipif(serving.shutil.which("vllm") is not None, reason="vLLM is installed here")
+@pytest.mark.skipif(executable() is not None, reason="vLLM is installed here")
 def test_vllm_is_demanded_where_there_is_none() -> None:
     with pytest.raises(ConfigError, match="vLLM is demanded, and is not installed"):
         serving.choose_engine("vllm")
@@ -116,4 +117,16 @@ def test_vllm_wants_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("there is a GPU here")
     with pytest.raises(ConfigError, match="A GPU is demanded"):
         serving.choose_engine("vllm")
-    assert serving.choose_engine("auto") == "transformers"
+    assert serving.choose_engine("auto") == "cpu"
+
+
+def test_vllm_is_found_beside_python_in_an_environment_that_is_not_activated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "bin" / "vllm"
+    beside.parent.mkdir()
+    beside.write_text("#!/bin/sh\n")
+    beside.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(beside.with_name("python")))
+    monkeypatch.setenv("PATH", os.defpath)
+    assert executable() == str(beside)

@@ -11,13 +11,14 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from corpus import Chat, chats
 from make_tokenizer import make_tokenizer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 LENGTH = 256
@@ -76,37 +77,55 @@ def encode(chat: Chat, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], l
     return ids, counted
 
 
-def batches(
-    seed: int, tokenizer: PreTrainedTokenizerFast, size: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of documents of like length: ids, and the targets with -100 where nothing is learned."""
-    rng = random.Random(f"{seed}-batches")
-    source = chats(seed + 1)
-    pad = int(tokenizer.pad_token_id)
-    while True:
-        encoded = [encode(next(source), tokenizer) for _ in range(size * 16)]
-        kept = sorted((e for e in encoded if len(e[0]) <= LENGTH), key=lambda e: len(e[0]))
-        groups = [kept[i : i + size] for i in range(0, len(kept) - size + 1, size)]
-        rng.shuffle(groups)
-        for group in groups:
-            longest = len(group[-1][0])
-            ids = torch.full((len(group), longest), pad)
-            targets = torch.full((len(group), longest), -100)
-            for row, (tokens, counted) in enumerate(group):
-                ids[row, : len(tokens)] = torch.tensor(tokens)
-                chosen = torch.tensor(tokens)
-                chosen[~torch.tensor(counted)] = -100
-                targets[row, : len(tokens)] = chosen
-            yield ids.to(device), targets.to(device)
+class Batch(NamedTuple):
+    """Documents of like length, padded behind, where causal attention ignores it.
+
+    Attributes:
+        ids: token ids, (documents, tokens).
+        places: where in the flattened `ids` a next token is learned, (learned tokens,).
+        targets: those next tokens, (learned tokens,).
+    """
+
+    ids: Tensor
+    places: Tensor
+    targets: Tensor
 
 
-def loss_of(model: Qwen3ForCausalLM, ids: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy over the answers' tokens; padding stands behind, where causal attention ignores it."""
-    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    wanted = targets[:, 1:]
-    chosen = wanted != -100
-    logits = model.lm_head(hidden[chosen]).float()
-    return cross_entropy(logits, wanted[chosen])
+class Batches(IterableDataset[Batch]):
+    """Batches for ever. Every loading process makes documents of its own, from a seed of its own."""
+
+    def __init__(self, seed: int, tokenizer: PreTrainedTokenizerFast, size: int) -> None:
+        self._seed, self._tokenizer, self._size = seed, tokenizer, size
+
+    def __iter__(self) -> Iterator[Batch]:
+        process = get_worker_info()
+        seed = self._seed + 1 + (1_000_003 * process.id if process else 0)
+        rng = random.Random(f"{seed}-batches")
+        source = chats(seed)
+        while True:
+            encoded = [encode(next(source), self._tokenizer) for _ in range(self._size * 16)]
+            kept = sorted((e for e in encoded if len(e[0]) <= LENGTH), key=lambda e: len(e[0]))
+            groups = [kept[i : i + self._size] for i in range(0, len(kept) - self._size + 1, self._size)]
+            rng.shuffle(groups)
+            yield from (self._pad(group) for group in groups)
+
+    def _pad(self, group: list[tuple[list[int], list[bool]]]) -> Batch:
+        longest = max(len(tokens) for tokens, _ in group)
+        ids = torch.full((len(group), longest), int(self._tokenizer.pad_token_id))
+        places, targets = [], []
+        for row, (tokens, counted) in enumerate(group):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            learned = [at for at, counts in enumerate(counted) if counts]
+            places += [row * longest + at - 1 for at in learned]
+            targets += [tokens[at] for at in learned]
+        return Batch(ids, torch.tensor(places), torch.tensor(targets))
+
+
+def loss_of(model: Qwen3ForCausalLM, batch: Batch) -> Tensor:
+    """Cross entropy over the answers' tokens."""
+    hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state
+    logits = model.lm_head(hidden.flatten(0, 1)[batch.places]).float()
+    return cross_entropy(logits, batch.targets)
 
 
 class Muon(torch.optim.Optimizer):
@@ -188,6 +207,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--rate", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that make documents; a GPU wants many"
+    )
+    parser.add_argument("--log-steps", type=int, default=25, help="steps between two lines of the log")
     parser.add_argument("--init", type=Path, help="go on from this model, with its tokenizer and its log")
     args = parser.parse_args()
 
@@ -204,15 +227,22 @@ def main() -> None:
     before = log[-1] if log else {"step": 0, "seconds": 0.0, "tokens": 0}
     parts = optimizers(model, args.rate)
     peaks = [[group["lr"] for group in part.param_groups] for part in parts]
+    made = DataLoader(
+        Batches(args.seed, tokenizer, args.batch),
+        batch_size=None,
+        num_workers=args.workers,
+        pin_memory=device.type == "cuda",
+    )
     start = saved = time.monotonic()
-    tokens, recent = 0, []
-    for step, (ids, targets) in enumerate(batches(args.seed, tokenizer, args.batch, device)):
+    tokens, recent, steps = 0, torch.zeros((), device=device), 0
+    for step, batch in enumerate(made):
         elapsed = time.monotonic() - start
         progress = step / args.steps if args.steps else elapsed / (60 * args.minutes)
         if progress >= 1:
             break
+        batch = Batch(*(part.to(device, non_blocking=True) for part in batch))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = loss_of(model, ids, targets)
+            loss = loss_of(model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for part, rates in zip(parts, peaks, strict=True):
@@ -220,17 +250,18 @@ def main() -> None:
                 group["lr"] = rate * shape(progress)
             part.step()
             part.zero_grad(set_to_none=True)
-        tokens += ids.numel()
-        recent.append(loss.item())
-        if (step + 1) % 25 == 0:
+        tokens += batch.ids.numel()
+        recent += loss.detach()
+        steps += 1
+        if (step + 1) % args.log_steps == 0:
             row = {
                 "step": before["step"] + step + 1,
                 "seconds": round(before["seconds"] + elapsed, 1),
                 "tokens": before["tokens"] + tokens,
-                "loss": round(sum(recent) / len(recent), 4),
+                "loss": round(recent.item() / steps, 4),
                 "rate": round(args.rate * shape(progress), 6),
             }
-            recent.clear()
+            recent, steps = recent.zero_(), 0
             log.append(row)
             print(json.dumps(row), flush=True)
         if time.monotonic() - saved > 180:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import threading
 import time
@@ -22,6 +21,7 @@ from . import API_KEY_ENV
 from .devices import DeviceName, choose_device
 from .loading import fetch
 from .telling import Tell
+from .vllm_command import executable
 
 _HOST = "127.0.0.1"
 _WARM_UP = "python files with async functions"
@@ -80,7 +80,8 @@ def serve(directory: RunDirectory, task: Serve, tell: Tell, device: DeviceName =
     engine = choose_engine(task.config.engine, device)
     with bind(task.config.port) as listener:
         model = fetch(directory.resolve(task.model), tell)
-        tell(Log(f"serving {model} with {engine} on the {'GPU' if engine == 'vllm' else 'CPU'}"))
+        server = "vLLM on the GPU" if engine == "vllm" else "the worker's own server on the CPU"
+        tell(Log(f"serving {model} with {server}"))
         if engine == "vllm":
             from .vllm_engine import serve_vllm
 
@@ -89,20 +90,20 @@ def serve(directory: RunDirectory, task: Serve, tell: Tell, device: DeviceName =
 
 
 def choose_engine(
-    wanted: Literal["auto", "vllm", "transformers"], device: DeviceName = "auto"
-) -> Literal["vllm", "transformers"]:
+    wanted: Literal["auto", "vllm", "cpu"], device: DeviceName = "auto"
+) -> Literal["vllm", "cpu"]:
     """The engine to serve with: vLLM where it is installed and there is a GPU, else our own, for a CPU.
 
     Raises:
         ConfigError: vLLM or a GPU is demanded, and vLLM cannot run here.
     """
-    if wanted == "transformers":
+    if wanted == "cpu":
         return wanted
-    installed = shutil.which("vllm") is not None
+    installed = executable() is not None
     if wanted == "auto" and device == "cuda" and not installed:
         raise ConfigError(
             "A GPU is demanded, serving on one needs vLLM, and vLLM is not installed here.",
-            hint="pip install 'nls-sdk[vllm]', or serve on the CPU with engine = 'transformers'.",
+            hint="pip install 'nls-sdk[vllm]', or serve on the CPU with engine = 'cpu'.",
         )
     if wanted == "vllm":
         if not installed:
@@ -112,7 +113,7 @@ def choose_engine(
             )
         choose_device("cuda")
         return "vllm"
-    return "vllm" if installed and choose_device(device).type == "cuda" else "transformers"
+    return "vllm" if installed and choose_device(device).type == "cuda" else "cpu"
 
 
 def bind(port: int) -> socket.socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import re
 import signal
@@ -19,10 +18,10 @@ import httpx
 
 from ..errors import RunFailed
 from ..events import Cancelled
-from ..prompt import CHAT_TEMPLATE_KWARGS
 from ..tasks import ServeConfig
 from .serving import IdleClock, warm_up
 from .telling import Tell
+from .vllm_command import command
 
 _START_TIMEOUT = 900.0
 """Seconds for loading and compiling; a large model on a cold disk takes minutes."""
@@ -31,17 +30,6 @@ _LAST_WORDS = 15
 _RUNNING = re.compile(r"^vllm:num_requests_(?:running|waiting)\b.*\s(\S+)$", re.M)
 _SERVED = re.compile(r"^vllm:request_success_total\b.*$", re.M)
 _PR_SET_PDEATHSIG = 1
-
-
-def command(model: Path, config: ServeConfig, port: int) -> list[str]:
-    """The command line of the server; the API key is not in it."""
-    return [
-        *("vllm", "serve", str(model)),
-        *("--host", "127.0.0.1", "--port", str(port)),
-        *("--served-model-name", config.model_name),
-        *("--max-model-len", str(config.max_length)),
-        *("--default-chat-template-kwargs", json.dumps(CHAT_TEMPLATE_KWARGS)),
-    ]
 
 
 def serve_vllm(

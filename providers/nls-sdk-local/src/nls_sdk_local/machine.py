@@ -16,6 +16,9 @@ from attrs import frozen
 
 from nls_sdk.providers import Check
 
+from .run import unusable
+from nls_sdk.worker.vllm_command import executable
+
 _GB = 1e9
 _LITTLE_DISK = 5 * _GB
 _LITTLE_MEMORY = 4 * _GB
@@ -98,8 +101,8 @@ def _home(home: Path) -> Check:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        fix = "Set NLS_HOME to a folder that can be written."
-        return Check("home", "failed", f"{home} cannot be written: {error.strerror}", fix)
+        told = unusable(home, error.strerror)
+        return Check("home", "failed", told.message, told.hint)
     return Check("home", "ok", str(home))
 
 
@@ -142,7 +145,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _engine(gpu: bool) -> Check:
-    if gpu and shutil.which("vllm") is None:
+    if gpu and executable() is None:
         fix = f"{sys.executable} -m pip install 'nls-sdk[vllm]'"
         return Check("server", "warning", "vLLM is not installed: the worker's own, slower server runs", fix)
     return Check("server", "ok", "vLLM" if gpu else "the worker's own, for a CPU")
