@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from nls_sdk import Dataset, Evaluator, TrainingJob
-from nls_sdk.synthetic import write
+from nls_sdk.synthetic import TRAIN_ROWS, write
 from nls_sdk_local import LocalProvider
 
-rows = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
+rows = int(sys.argv[1]) if len(sys.argv) > 1 else TRAIN_ROWS
 here = LocalProvider()
 train, val = map(Dataset.from_jsonl, write(Path("nls-quickstart"), train=rows))
 

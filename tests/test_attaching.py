@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from nls_sdk import Adapter, Dataset, Endpoint, MergedModel, Recipe, Run, TrainingJob, attach
@@ -56,6 +58,20 @@ def test_an_unknown_run_names_the_near_ones(provider: FakeProvider, run: Run[Ada
     with pytest.raises(RunNotFound) as caught:
         attach("fake:frist.train", provider=provider)
     assert "first.train" in caught.value.hint
+
+
+def test_a_reference_does_not_say_where_the_runs_are(tmp_path: Path) -> None:
+    with pytest.raises(RunNotFound) as caught:
+        attach("local:first.train", home=tmp_path)
+    assert str(tmp_path) in caught.value.message
+    assert "NLS_HOME" in caught.value.hint
+
+
+def test_a_providers_name_is_no_provider() -> None:
+    with pytest.raises(ConfigError, match="must be a provider, not str"):
+        attach("fake:first.train", provider="fake")  # type: ignore[arg-type]  # that is what is tested
+    with pytest.raises(ConfigError, match="must be a provider, not str"):
+        MergedModel.untuned("some/model", "fake")  # type: ignore[arg-type]  # that is what is tested
 
 
 def test_an_unknown_provider_names_what_is_installed() -> None:

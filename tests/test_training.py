@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,24 @@ def test_estimates_come_from_the_provider(provider: FakeProvider) -> None:
 def test_a_name_that_cannot_be_a_runs_is_refused(provider: FakeProvider, name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be a run's name"):
         TrainingJob(DATA, provider, name=name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "hint"),
+    [
+        (("data.jsonl", FakeProvider()), "data must be a Dataset, not str", "Dataset.from_jsonl"),
+        ((DATA, "local"), "provider must be a provider, not str", "provider('local')"),
+        ((DATA, FakeProvider), "provider must be a provider, not type", "provider("),
+        ((DATA, None), "provider must be a provider, not NoneType", "provider("),
+        ((DATA, FakeProvider(), {"lora_r": 8}), "recipe must be a Recipe, not dict", "Recipe("),
+        ((DATA, FakeProvider(), Recipe(), 3), "3 cannot be a run's name", "letters"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_at_once(arguments: Any, says: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TrainingJob(*arguments)
+    assert says in caught.value.message
+    assert hint in caught.value.hint
 
 
 def test_bad_data_is_refused_before_anything_is_submitted(provider: FakeProvider) -> None:

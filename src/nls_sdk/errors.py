@@ -131,10 +131,22 @@ class ArtifactError(ProviderError):
 class RunNotFound(ProviderError):
     """No run has that name; the hint lists the near ones."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        near = get_close_matches(name, list(known), n=3, cutoff=0.4)
-        hint = f"Near it: {', '.join(near)}." if near else "`nls-finetune list-runs` shows what there is."
-        super().__init__(f"No run is called {name!r}.", hint=hint)
+    def __init__(self, name: str, known: Iterable[str], *, place: object = "") -> None:
+        """Word it.
+
+        Args:
+            name: The name or run id that was asked for.
+            known: Those that there are.
+            place: Where they were looked for; a provider shows itself by its `repr`.
+        """
+        names = list(known)
+        near = get_close_matches(name, names, n=3, cutoff=0.4)
+        where = f" at {place}" if place else ""
+        if near:
+            hint = f"Near it: {', '.join(near)}."
+        else:
+            hint = "`nls-finetune list-runs` shows what there is." if names else "There are no runs yet."
+        super().__init__(f"No run is called {name!r}{where}.", hint=hint)
 
 
 class RunNameTaken(ProviderError):
@@ -165,3 +177,19 @@ class EndpointUnavailable(EndpointError):
 
 class EvaluationError(NlsError):
     """An evaluation file is missing, or is not one."""
+
+
+def require(value: object, kind: type, what: str, hint: str) -> None:
+    """Refuse an argument of another type where it is given, not where it is first used.
+
+    Args:
+        value: The argument.
+        kind: The type that it must have.
+        what: How the message names it.
+        hint: How to come by a right one.
+
+    Raises:
+        ConfigError: It has another type.
+    """
+    if not isinstance(value, kind):
+        raise ConfigError(f"{what} must be a {kind.__name__}, not {type(value).__name__}.", hint=hint)

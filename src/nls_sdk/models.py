@@ -12,7 +12,7 @@ from .endpoint import Endpoint
 from .errors import ArtifactError
 from .events import Ready, Succeeded
 from .prompt import SYSTEM_PROMPT
-from .providers import ENDED, Provider
+from .providers import ENDED, Provider, require_provider
 from .retry import retry
 from .runs import Run
 from .tasks import Base, Merge, Serve, ServeConfig
@@ -77,6 +77,7 @@ class MergedModel:
         cls, base_model: str, provider: Provider, *, name: str = "untuned", system: str = SYSTEM_PROMPT
     ) -> MergedModel:
         """The base model as it is, to be served and judged beside the fine-tuned one."""
+        require_provider(provider, "MergedModel.untuned: provider")
         return cls(provider, name, push_base(provider, base_model), system)
 
     def deploy(

@@ -13,7 +13,8 @@ from typing import ClassVar, Literal, Protocol, TypeAlias
 from attrs import field, frozen
 
 from .artifacts import Artifact
-from .events import Event, Progress, Terminal
+from .errors import ConfigError
+from .events import Cancelled, Event, Failed, Progress, Succeeded, Terminal
 from .tasks import Task
 
 API_VERSION = 1
@@ -80,8 +81,30 @@ class RunRecord:
     url: str | None = None
 
 
+def state_of(end: Terminal | None, *, ready: bool, told: bool) -> State:
+    """Where a run stands.
+
+    Args:
+        end: The event that ended it.
+        ready: Whether it has told `Ready`.
+        told: Whether it has told anything.
+    """
+    match end:
+        case Succeeded():
+            return "succeeded"
+        case Failed():
+            return "failed"
+        case Cancelled():
+            return "cancelled"
+        case None:
+            return "ready" if ready else "running" if told else "queued"
+
+
 class Provider(Protocol):
-    """A place that runs tasks. Made by the plugin's entry point, called with the user's options."""
+    """A place that runs tasks. Made by the plugin's entry point, called with the user's options.
+
+    Its `repr` says which provider it is and where it keeps its runs, and shows no secret: errors show it.
+    """
 
     api_version: ClassVar[int]
     name: str
@@ -143,3 +166,17 @@ class Provider(Protocol):
     def api_key(self, run_id: str) -> str | None:
         """The key that the run's server asks for, or None. It stands in no event and no record."""
         ...
+
+
+def require_provider(value: object, what: str) -> None:
+    """Refuse what is no provider, such as the name of one, where it is given.
+
+    Raises:
+        ConfigError: It has none of a provider's methods.
+    """
+    if isinstance(value, type) or not hasattr(value, "submit"):
+        name = value if isinstance(value, str) else "local"
+        raise ConfigError(
+            f"{what} must be a provider, not {type(value).__name__}.",
+            hint=f"`nls_sdk.provider({name!r})` makes one.",
+        )

@@ -44,6 +44,11 @@ class RunDirectory:
         return self.home / "runs" / self.run_id
 
     @property
+    def kind(self) -> str:
+        """The kind of its task, which the id ends with."""
+        return self.run_id.rpartition(".")[2]
+
+    @property
     def task_file(self) -> Path:
         """What is asked."""
         return self.path / "task.json"

@@ -41,7 +41,7 @@ class Run(Generic[T]):
     @property
     def ref(self) -> str:
         """What `nls_sdk.attach` finds the run by, from any process: `PROVIDER:NAME.KIND`."""
-        return f"{self.provider.name}:{self.run_id}"
+        return ref_of(self.provider, self.run_id)
 
     def events(self, *, after: int = 0) -> Iterator[Event]:
         """The run's events as they come, from number `after` on, until the result is there.
@@ -106,6 +106,11 @@ class Run(Generic[T]):
         return f"Run {self.ref} failed: {event.message}" + (f"\nIts last words:{said}" if said else "")
 
 
+def ref_of(provider: Provider, run_id: str) -> str:
+    """What `nls_sdk.attach` finds a run by."""
+    return f"{provider.name}:{run_id}"
+
+
 def find_run(provider: Provider, run_id: str) -> RunRecord:
     """The record of a run.
 
@@ -114,5 +119,5 @@ def find_run(provider: Provider, run_id: str) -> RunRecord:
     """
     records = {record.run_id: record for record in retry(provider.runs)}
     if run_id not in records:
-        raise RunNotFound(run_id, records)
+        raise RunNotFound(run_id, records, place=provider)
     return records[run_id]

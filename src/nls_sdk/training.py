@@ -10,10 +10,10 @@ from attrs import field, frozen
 
 from .artifacts import Artifact
 from .dataset import Dataset
-from .errors import ConfigError
+from .errors import ConfigError, require
 from .events import Ready, Succeeded
 from .models import Adapter, push_base
-from .providers import Estimate, Provider
+from .providers import Estimate, Provider, require_provider
 from .recipe import Recipe
 from .retry import retry
 from .runs import Run
@@ -28,7 +28,7 @@ def check_run_name(name: str) -> str:
     Raises:
         ConfigError: It is not: letters, digits, `_` and `-`, at most 63, a letter or digit first.
     """
-    if not _NAME.fullmatch(name):
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ConfigError(
             f"{name!r} cannot be a run's name.",
             hint="Use letters, digits, '_' and '-', at most 63 of them, starting with a letter or a digit.",
@@ -53,6 +53,9 @@ class TrainingJob:
     name: str = "default"
 
     def __attrs_post_init__(self) -> None:
+        require(self.data, Dataset, "TrainingJob: data", "`Dataset.from_jsonl(path)` reads one.")
+        require_provider(self.provider, "TrainingJob: provider")
+        require(self.recipe, Recipe, "TrainingJob: recipe", "`Recipe(learning_rate=1e-4)` makes one.")
         check_run_name(self.name)
 
     def start(self) -> Run[Adapter]:

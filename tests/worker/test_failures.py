@@ -12,18 +12,18 @@ from nls_sdk.worker.failures import explain
 
 
 def test_a_full_disk() -> None:
-    failed = explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/checkpoint"))
+    failed = explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/checkpoint"), "train")
     assert failed.message == "The disk is full: /home/checkpoint."
-    assert "goes on from its last checkpoint" in failed.hint
+    assert "resumes from its last checkpoint" in failed.hint
 
 
 def test_a_full_disk_as_safetensors_tells_it() -> None:
     error = RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
-    assert explain(error).message == "The disk is full."
+    assert explain(error, "train").message == "The disk is full."
 
 
 def test_a_full_gpu() -> None:
-    failed = explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    failed = explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "train")
     assert failed.message == "The GPU ran out of memory."
     assert "per_device_batch_size" in failed.hint
 
@@ -31,23 +31,39 @@ def test_a_full_gpu() -> None:
 def test_a_full_machine() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 55)
-    assert explain(caught.value).message == "The machine ran out of memory."
+    assert explain(caught.value, "train").message == "The machine ran out of memory."
+
+
+@pytest.mark.parametrize(
+    ("kind", "says", "never"),
+    [
+        ("dry-run", "per_device_batch_size", "resumes"),
+        ("merge", "merge on a machine with more memory", "batch"),
+        ("serve", "serve on a machine with more memory", "batch"),
+    ],
+)
+def test_what_to_do_fits_the_kind_of_task(kind: str, says: str, never: str) -> None:
+    full = explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), kind)
+    assert "checkpoint" not in full.hint
+    hint = explain(MemoryError(), kind).hint
+    assert says in hint
+    assert never not in hint
 
 
 def test_our_own_errors_speak_for_themselves() -> None:
-    failed = explain(RecipeError("wrong", hint="do this"))
+    failed = explain(RecipeError("wrong", hint="do this"), "train")
     assert (failed.message, failed.hint) == ("wrong", "do this")
 
 
 def test_a_missing_file() -> None:
     with pytest.raises(FileNotFoundError) as caught:
         Path("/no/such/file").read_text()
-    assert explain(caught.value).message == "No such file or directory: /no/such/file."
+    assert explain(caught.value, "train").message == "No such file or directory: /no/such/file."
 
 
 def test_anything_else_is_one_line() -> None:
-    failed = explain(KeyError("x"))
+    failed = explain(KeyError("x"), "train")
     assert failed.message == "KeyError: 'x'"
     assert "traceback" in failed.hint
-    assert explain(ValueError("\n first\nsecond")).message == "ValueError: first"
-    assert explain(ValueError()).message == "ValueError"
+    assert explain(ValueError("\n first\nsecond"), "train").message == "ValueError: first"
+    assert explain(ValueError(), "train").message == "ValueError"

@@ -102,6 +102,7 @@ def test_a_killed_worker_is_started_again_in_its_folder(provider: LocalProvider)
     assert isinstance(end, Failed)
     assert "SIGKILL" in end.message
     assert "memory" in end.hint
+    assert "checkpoint" in end.hint
     path = folder(provider, "suicidal.train")
     (path / "checkpoints" / "mended").touch()
     again = of(provider, train("suicidal"))

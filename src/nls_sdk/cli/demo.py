@@ -25,7 +25,7 @@ from ..results import Results
 from ..retry import retry
 from ..runs import Run
 from ..settings import DataPaths, override
-from ..synthetic import write
+from ..synthetic import TRAIN_ROWS, write
 from ..tasks import ServeConfig, Train
 from ..training import TrainingJob, train_run
 from .app import App, recipe_options, shared
@@ -57,7 +57,9 @@ class Stage:
 @click.command()
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Default: nls-demo.")
 @click.option("--data-only", is_flag=True, help="Write data to start with, and stop.")
-@click.option("--rows", type=click.IntRange(50), default=6000, show_default=True, help="Training examples.")
+@click.option(
+    "--rows", type=click.IntRange(50), default=TRAIN_ROWS, show_default=True, help="Training examples."
+)
 @click.option("--sample", type=click.IntRange(1), default=200, show_default=True, help="Questions asked.")
 @click.option("--keep", is_flag=True, help="Leave the endpoint up.")
 @recipe_options

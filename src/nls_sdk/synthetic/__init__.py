@@ -18,11 +18,14 @@ from typing import Any
 from ..prompt import SYSTEM_PROMPT
 from .generator import NAMES, PHRASINGS, Example, examples
 
-__all__ = ["generate", "write"]
+__all__ = ["TRAIN_ROWS", "generate", "write"]
+
+TRAIN_ROWS = 6000
+"""Training rows where nothing else is said, in the demo too."""
 
 
 def generate(
-    *, seed: int = 0, train: int = 6000, val: int = 400
+    *, seed: int = 0, train: int = TRAIN_ROWS, val: int = 400
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Makes a training and a validation set, the same for the same arguments.
 
@@ -43,7 +46,7 @@ def generate(
     return train_rows, names + phrasings
 
 
-def write(directory: Path, *, seed: int = 0, train: int = 6000, val: int = 400) -> tuple[Path, Path]:
+def write(directory: Path, *, seed: int = 0, train: int = TRAIN_ROWS, val: int = 400) -> tuple[Path, Path]:
     """Writes `generate`'s rows to ``train.jsonl`` and ``val.jsonl`` in ``directory``.
 
     Returns:

@@ -15,7 +15,7 @@ from ..admission import admit
 from ..artifacts import Artifact, fingerprint
 from ..errors import ArtifactError, NlsError, RunNotFound
 from ..events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded, Terminal
-from ..providers import API_VERSION, Check, Estimate, RunRecord, State
+from ..providers import API_VERSION, Check, Estimate, RunRecord, state_of
 from ..tasks import DryRun, Merge, Serve, Task, Train
 
 Script: TypeAlias = Callable[[Task, int], Iterable[Event | NlsError]]
@@ -163,9 +163,12 @@ class FakeProvider:
         run = self._find(run_id)
         return self._api_key if isinstance(run.task, Serve) and run.end is None else None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._runs)} runs)"
+
     def _find(self, run_id: str) -> _Run:
         if run_id not in self._runs:
-            raise RunNotFound(run_id, self._runs)
+            raise RunNotFound(run_id, self._runs, place=self)
         return self._runs[run_id]
 
     def _stamped(self, event: Event, run: _Run) -> Event:
@@ -201,24 +204,13 @@ class _Run:
         return RunRecord(
             run_id=self.task.run_id,
             task=self.task,
-            state=self._state(ready),
+            state=state_of(self.end, ready=ready is not None, told=bool(self.told)),
             created=self.created,
             updated=self.told[-1].time if self.told else self.created,
             progress=next((event for event in reversed(self.told) if isinstance(event, Progress)), None),
             end=self.end,
             url=ready.url if ready and not self.end else None,
         )
-
-    def _state(self, ready: Ready | None) -> State:
-        match self.end:
-            case Succeeded():
-                return "succeeded"
-            case Failed():
-                return "failed"
-            case Cancelled():
-                return "cancelled"
-            case None:
-                return "ready" if ready else "running" if self.told else "queued"
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -72,7 +72,7 @@ def _run(directory: RunDirectory, tell: Tell, device: DeviceName) -> Terminal:
     except Exception as error:
         if not isinstance(error, NlsError) or error.__cause__ is not None:
             traceback.print_exc(file=sys.stderr)
-        return explain(error)
+        return explain(error, directory.kind)
 
 
 def _do(directory: RunDirectory, tell: Tell, device: DeviceName) -> Terminal:

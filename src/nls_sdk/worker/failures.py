@@ -6,27 +6,51 @@ import errno
 
 from ..errors import NlsError
 from ..events import Failed
+from ..tasks import DryRun, Merge, Serve, Train
 
-_MEMORY_HINT = (
+_LESS_MEMORY_IN_TRAINING = (
     "Halve per_device_batch_size and double gradient_accumulation_steps, which trains the same, or set "
     "gradient_checkpointing."
 )
-_DISK_HINT = "Free some space and start the run again: it goes on from its last checkpoint."
+_LESS_MEMORY = {
+    Train.kind: _LESS_MEMORY_IN_TRAINING,
+    DryRun.kind: _LESS_MEMORY_IN_TRAINING,
+    Merge.kind: "Close other programs, or merge on a machine with more memory: the base model's weights must "
+    "fit.",
+    Serve.kind: "Close other programs, or serve on a machine with more memory: the model's weights must fit.",
+}
+_AGAIN = {
+    Train.kind: "Start it again under the same name: it resumes from its last checkpoint.",
+    DryRun.kind: "Start it again.",
+    Merge.kind: "Merge again: the adapter is still there.",
+    Serve.kind: "Deploy it again: the model is still there.",
+}
 
 
-def explain(error: BaseException) -> Failed:
-    """The event that tells of an error."""
+def again(kind: str) -> str:
+    """How a task of this kind is started again, and what that saves."""
+    return _AGAIN[kind]
+
+
+def less_memory(kind: str) -> str:
+    """How a task of this kind is made to fit the memory."""
+    return _LESS_MEMORY[kind]
+
+
+def explain(error: BaseException, kind: str) -> Failed:
+    """The event that tells of an error in a task of this kind."""
     text = str(error)
+    more_room = f"Free some space. {again(kind)}"
     if isinstance(error, NlsError):
         return Failed(error.message, hint=error.hint)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failed(f"The disk is full{_place(error)}.", hint=_DISK_HINT)
+        return Failed(f"The disk is full{_place(error)}.", hint=more_room)
     if "No space left on device" in text:
-        return Failed("The disk is full.", hint=_DISK_HINT)
+        return Failed("The disk is full.", hint=more_room)
     if type(error).__name__ == "OutOfMemoryError":
-        return Failed("The GPU ran out of memory.", hint=_MEMORY_HINT)
+        return Failed("The GPU ran out of memory.", hint=less_memory(kind))
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
-        return Failed("The machine ran out of memory.", hint=_MEMORY_HINT)
+        return Failed("The machine ran out of memory.", hint=less_memory(kind))
     if isinstance(error, OSError) and error.filename is not None:
         return Failed(f"{error.strerror}{_place(error)}.")
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -15,9 +15,9 @@ import psutil
 from attrs import frozen
 
 from nls_sdk.providers import Check
+from nls_sdk.worker.vllm_command import executable
 
 from .run import unusable
-from nls_sdk.worker.vllm_command import executable
 
 _GB = 1e9
 _LITTLE_DISK = 5 * _GB
@@ -101,7 +101,7 @@ def _home(home: Path) -> Check:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        told = unusable(home, error.strerror)
+        told = unusable(home, error)
         return Check("home", "failed", told.message, told.hint)
     return Check("home", "ok", str(home))
 

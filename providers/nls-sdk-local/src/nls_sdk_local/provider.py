@@ -28,11 +28,10 @@ from nls_sdk.tasks import Serve, Task
 from . import store
 from .estimate import estimate
 from .process import MARK, kill_run
-from .run import GRACE, LocalRun, changing
+from .run import GRACE, ROOM, LocalRun, changing, unusable
 
 _PAUSE = 0.05
 _PATIENCE = GRACE + 5
-_ROOM = "Set NLS_HOME to a folder that can be written, on a disk with room."
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -97,15 +96,16 @@ class LocalProvider:
 
     def estimate(self, task: Task) -> Estimate:
         """The time that a like run took here; unknown when there was none. It costs nothing."""
-        return estimate(self.home, task, self.runs())
+        return estimate(self.home, task, self.runs(), self.events)
 
     def submit(self, task: Task) -> str:
         """Start a task and return its run id at once; see `Provider.submit`.
 
         Raises:
             RunNameTaken: The name belongs to a run with another key.
-            ConfigError: The name cannot be a folder's.
-            ProviderError: The run's folder cannot be written, or an attempt that was cancelled does not end.
+            ConfigError: The name cannot be a folder's, or the home folder cannot be written.
+            ProviderError: The run's folder cannot be written, as on a full disk, or an attempt that was
+                cancelled does not end.
         """
         run = self._run(task.run_id)
         if run is None:
@@ -118,7 +118,7 @@ class LocalProvider:
                         self._admit(run, task)
                     except OSError as error:
                         raise ProviderError(
-                            f"{run.path}: the run cannot be started: {error.strerror}.", hint=_ROOM
+                            f"{run.path}: the run cannot be started: {error.strerror}.", hint=ROOM
                         ) from None
                     return run.run_id
             if time.monotonic() > deadline:
@@ -179,14 +179,16 @@ class LocalProvider:
 
         return Recipe.from_mapping({**DEMO_RECIPE, "base_model": str(tiny_base())})
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(home={str(self.home)!r})"
+
     def _made_home(self) -> Path:
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(
-                f"{self.home}: cannot be made: {error.strerror}.",
-                hint=_ROOM,
-            ) from None
+            raise unusable(self.home, error) from None
+        if not os.access(self.home, os.W_OK | os.X_OK):
+            raise unusable(self.home, "it cannot be written")
         return self.home
 
     def _run(self, run_id: str) -> LocalRun | None:
@@ -194,13 +196,15 @@ class LocalProvider:
         return LocalRun(RunDirectory(self.home, run_id)) if _RUN_ID.fullmatch(run_id) else None
 
     def _runs(self) -> list[LocalRun]:
+        if self.home.exists() and not (self.home.is_dir() and os.access(self.home, os.R_OK | os.X_OK)):
+            raise unusable(self.home, "it is no folder that can be read")
         tasks = (self.home / "runs").glob("*/task.json")
         return [LocalRun(RunDirectory(self.home, task.parent.name)) for task in tasks]
 
     def _find(self, run_id: str) -> LocalRun:
         run = self._run(run_id)
         if run is None or not run.exists():
-            raise RunNotFound(run_id, [run.run_id for run in self._runs()])
+            raise RunNotFound(run_id, [run.run_id for run in self._runs()], place=self)
         return run
 
     def _settle(self, run: LocalRun) -> Terminal | None:
@@ -277,7 +281,7 @@ def _demand(gpu: str | bool) -> str:
     if not seen:
         raise ConfigError(
             f"gpu={gpu!r} is demanded, but this machine shows no NVIDIA GPU.",
-            hint="Leave gpu out to run on the CPU, or take another provider, such as --provider modal.",
+            hint="Leave gpu out to run on the CPU, or take a provider that has one.",
         )
     for one in seen:
         if gpu is True or str(gpu).lower() in one.description.lower():

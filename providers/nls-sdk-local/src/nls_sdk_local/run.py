@@ -25,11 +25,12 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from nls_sdk.errors import RunNameTaken
+from nls_sdk.errors import ConfigError, RunNameTaken
 from nls_sdk.events import Cancelled, Event, Failed, Progress, Ready, Succeeded, Terminal
-from nls_sdk.providers import RunRecord, State
+from nls_sdk.providers import RunRecord, state_of
 from nls_sdk.rundir import RunDirectory, write_json
 from nls_sdk.tasks import Serve, Task
+from nls_sdk.worker.failures import again
 
 from .log import EventWriter, newest_first, read_events
 from .process import identity, kill_run
@@ -37,18 +38,26 @@ from .process import identity, kill_run
 GRACE = 5.0
 """Seconds that a worker has to end after SIGTERM."""
 
-RESUMES = "Start it again under the same name: a training resumes from its last checkpoint."
+ROOM = "Set NLS_HOME to a folder that can be written, on a disk with room."
 
-_DIED = Failed(
-    message="its supervisor died without a word: killed, or the machine went down.",
-    hint=RESUMES,
-)
+
+def unusable(home: Path, reason: OSError | str) -> ConfigError:
+    """The one error for a home folder that cannot be made, read or written."""
+    words = reason if isinstance(reason, str) else reason.strerror
+    return ConfigError(f"{home}: the home folder cannot be used: {words}.", hint=ROOM)
 
 
 @contextlib.contextmanager
 def changing(home: Path) -> Iterator[None]:
-    """Hold the home folder's lock; it is freed however this process ends."""
-    file = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the home folder's lock; it is freed however this process ends.
+
+    Raises:
+        ConfigError: The home folder cannot be written.
+    """
+    try:
+        file = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise unusable(home, error) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -128,7 +137,7 @@ class LocalRun:
         return RunRecord(
             run_id=self.run_id,
             task=self._task(),
-            state=_state(last, end, ready),
+            state=state_of(end, ready=ready is not None, told=last is not None),
             created=created,
             updated=last.time if last else created,
             progress=progress,
@@ -200,7 +209,14 @@ class LocalRun:
         kill_run(self.path)
         self.key_file.unlink(missing_ok=True)
         reason = self.asked_to_stop()
-        told = self.folder.read_done() or (Cancelled(reason) if reason else _DIED)
+        told = self.folder.read_done() or (
+            Cancelled(reason)
+            if reason
+            else Failed(
+                "its supervisor died without a word: killed, or the machine went down.",
+                hint=again(self.folder.kind),
+            )
+        )
         try:
             with contextlib.closing(self.open_log()) as writer:
                 return writer.append(told)
@@ -292,15 +308,3 @@ def write_secret(path: Path, text: str) -> None:
     with os.fdopen(file, "w", encoding="utf-8") as stream:
         stream.write(text)
     temporary.replace(path)
-
-
-def _state(last: Event | None, end: Terminal | None, ready: Ready | None) -> State:
-    match end:
-        case Succeeded():
-            return "succeeded"
-        case Failed():
-            return "failed"
-        case Cancelled():
-            return "cancelled"
-        case None:
-            return "ready" if ready else "running" if last else "queued"

@@ -24,13 +24,15 @@ from typing import Any
 
 import msgspec
 
+from nls_sdk.errors import ConfigError
 from nls_sdk.events import Cancelled, Event, Failed, Log, Succeeded, Terminal, load_event
 from nls_sdk.rundir import RunDirectory
 from nls_sdk.worker import API_KEY_ENV
+from nls_sdk.worker.failures import again, less_memory
 
 from .lines import LineSplitter
 from .process import kill_run, signal_group
-from .run import GRACE, RESUMES, LocalRun, changing
+from .run import GRACE, LocalRun, changing
 
 _TICK = 0.1
 _OWNER_TICK = 1.0
@@ -60,8 +62,9 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             end = self._watch()
-        except OSError as error:
-            end = Failed(f"its files cannot be written: {error}.", hint=f"Make room in it. {RESUMES}")
+        except (OSError, ConfigError) as error:
+            hint = f"Make room in {self._run.folder.home}. {again(self._run.folder.kind)}"
+            end = Failed(f"its files cannot be written: {error}.", hint=hint)
         finally:
             kill_run(self._run.path)
         self._run.key_file.unlink(missing_ok=True)
@@ -156,7 +159,7 @@ class Supervisor:
         if self._signalled:
             return Failed(
                 "its supervisor was told to end (SIGTERM): the machine goes down?",
-                hint=RESUMES,
+                hint=again(self._run.folder.kind),
             )
         if now > self._owner_checked + _OWNER_TICK:
             self._owner_checked = now
@@ -179,7 +182,7 @@ class Supervisor:
             case Failed() | Cancelled() as told if stop is None:
                 return told
             case _:
-                return done or stop or _death(code)
+                return done or stop or _death(code, self._run.folder.kind)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signalled = True
@@ -206,15 +209,15 @@ def _environment(run: LocalRun) -> dict[str, str]:
     return environment
 
 
-def _death(code: int) -> Failed:
+def _death(code: int, kind: str) -> Failed:
     if code >= 0:
         return Failed(f"the worker ended with exit code {code} and no word of its result.")
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     hint = ""
     if -code == signal.SIGKILL:
         hint = (
-            "Mostly that is the system out of memory (`dmesg | grep -i oom` tells): try a smaller "
-            f"per_device_batch_size or max_length. {RESUMES}"
+            "Mostly that is the system out of memory (`dmesg | grep -i oom` tells). "
+            f"{less_memory(kind)} {again(kind)}"
         )
     return Failed(f"the worker was killed ({name}).", hint=hint)
 

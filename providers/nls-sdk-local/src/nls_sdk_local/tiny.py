@@ -14,9 +14,6 @@ __all__ = ["DEMO_RECIPE", "TINY_BASE_NAME", "TinyBaseDamaged", "tiny_base"]
 TINY_BASE_NAME = "nls-tiny-base"
 """What the model is called in reports and model cards."""
 
-DEMO_ROWS = 6000
-"""Training rows the demo makes: what `DEMO_RECIPE` was measured with."""
-
 DEMO_RECIPE: dict[str, Any] = {
     "lora_r": 16,
     "lora_alpha": 32,
@@ -36,6 +33,8 @@ DEMO_RECIPE: dict[str, Any] = {
     "seed": 42,
 }
 """Keyword arguments of `nls_sdk.Recipe` for a fine-tune of the tiny base on two CPU cores.
+
+Measured with as many examples as `nls_sdk.synthetic.write` makes by default.
 
 `base_model` is left to the caller: ``Recipe(base_model=str(tiny_base()), **DEMO_RECIPE)``. So small a model
 wants a far higher learning rate than a real one.
