@@ -116,8 +116,19 @@ def test_a_plugin_that_cannot_be_made_names_its_distribution(install: Install) -
 
 
 def test_an_option_that_a_plugin_does_not_know_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"'toy' cannot take these options: .*'colour'"):
+    with pytest.raises(ConfigError, match=r"'toy' cannot take these options: .*'colour'") as caught:
         baseline("toy", colour="red")
+    assert caught.value.hint == "Its options are suffix."
+    with pytest.raises(ConfigError) as caught:
+        provider("local", hom="x")
+    assert caught.value.hint == "Its options are home, gpu, worker."
+
+
+def test_an_option_of_a_plugin_that_has_none(install: Install) -> None:
+    install("nls-sdk-odd", working())
+    with pytest.raises(ConfigError) as caught:
+        provider("odd", colour="red")
+    assert caught.value.hint == "It has no options."
 
 
 def test_a_plugins_own_error_is_passed_on(install: Install) -> None:

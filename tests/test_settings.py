@@ -122,6 +122,24 @@ def test_dot_env_fills_in_what_is_not_set(tmp_path: Path) -> None:
     assert "MODAL_TOKEN_ID" not in os.environ
 
 
+@pytest.mark.parametrize(
+    "text", ["OWN=1\n\nOPENAI_API_KEY sk-secret\n", "OWN=1\n# a\nOPENAI_API_KEY='sk-secret\n"]
+)
+def test_a_line_of_dot_env_that_cannot_be_read_is_named_and_not_shown(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".env").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_env(tmp_path)
+    assert caught.value.message == f"{tmp_path}/.env:3: not NAME=VALUE."
+    assert "secret" not in str(caught.value)
+    assert "OWN" not in os.environ
+
+
+def test_dot_env_of_another_encoding(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"OWN=\xff\n")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_env(tmp_path)
+
+
 def test_half_a_pair_is_an_error_for_its_provider_alone() -> None:
     os.environ["MODAL_TOKEN_SECRET"] = "as-secret-value"
     require_pairs("local")

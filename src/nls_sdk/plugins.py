@@ -11,7 +11,7 @@ The group for baselines is `nls_sdk.baselines`. A plugin that cannot be used hur
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -85,6 +85,16 @@ def baseline(name: str, **options: Any) -> Translator:
     return made
 
 
+def check_options(role: Role, name: str, options: Mapping[str, Any]) -> None:
+    """Whether a plugin has these options; it is imported and not made, so their values are not tried.
+
+    Raises:
+        PluginError: It cannot be used.
+        ConfigError: It has no such option, or lacks one that it needs.
+    """
+    _bind(role, name, _load(role, _find(role, name)), options)
+
+
 def installed() -> Sequence[PluginInfo]:
     """All registered plugins with their state; this imports each of them."""
     return [_inspect(role, point) for role in GROUPS for point in _entry_points(role)]
@@ -149,12 +159,7 @@ def _load(role: Role, point: EntryPoint) -> Any:
 def _make(role: Role, name: str, options: dict[str, Any]) -> Any:
     point = _find(role, name)
     factory = _load(role, point)
-    try:
-        inspect.signature(factory).bind(**options)
-    except TypeError as error:
-        raise ConfigError(f"The {role} {name!r} cannot take these options: {error}.") from None
-    except ValueError:
-        pass  # some callables written in C show no signature
+    _bind(role, name, factory, options)
     try:
         return factory(**options)
     except NlsError:
@@ -163,6 +168,26 @@ def _make(role: Role, name: str, options: dict[str, Any]) -> Any:
         raise PluginBroken(
             f"The {role} {name!r} of {_distribution(point)} cannot be made: {type(error).__name__}: {error}"
         ) from error
+
+
+def _bind(role: Role, name: str, factory: Any, options: Mapping[str, Any]) -> None:
+    """Refuse options that the factory's signature does not have, or lacks."""
+    try:
+        signature = inspect.signature(factory)
+    except ValueError:
+        return  # some callables written in C show no signature
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        named = [
+            parameter.name
+            for parameter in signature.parameters.values()
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        ]
+        raise ConfigError(
+            f"The {role} {name!r} cannot take these options: {error}.",
+            hint=f"Its options are {', '.join(named)}." if named else "It has no options.",
+        ) from None
 
 
 def _inspect(role: Role, point: EntryPoint) -> PluginInfo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import attrs
 from attrs import frozen
 
-from .errors import RecipeError
+from .errors import NlsError, RecipeError
 
 
 @frozen(kw_only=True)
@@ -80,11 +80,7 @@ class Recipe:
                 the wrong type or is out of range.
         """
         known = [attribute.name for attribute in attrs.fields(cls)]
-        for key in values:
-            if key not in known:
-                near = get_close_matches(key, known, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"The keys are {', '.join(known)}."
-                raise RecipeError(f"{source}: unknown key {key!r}.", hint=hint)
+        refuse_unknown(values, known, source, RecipeError)
         try:
             return cls(**values)
         except RecipeError as error:
@@ -117,6 +113,19 @@ class Recipe:
     def effective_batch_size(self) -> int:
         """Examples in one optimizer step."""
         return self.per_device_batch_size * self.gradient_accumulation_steps
+
+
+def refuse_unknown(keys: Iterable[str], known: Sequence[str], source: str, error: type[NlsError]) -> None:
+    """Refuse keys that are not known.
+
+    Raises:
+        NlsError: Of the type `error`; it names the key, where it stands, and the nearest real one.
+    """
+    for key in keys:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"The keys are {', '.join(known)}."
+            raise error(f"{source}: unknown key {key!r}.", hint=hint)
 
 
 def settle_types(value: attrs.AttrsInstance) -> None:

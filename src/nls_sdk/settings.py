@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,12 +27,12 @@ from attrs import field, frozen
 from .errors import ConfigError, NlsError
 from .evaluation_files import EVALUATIONS
 from .prompt import SYSTEM_PROMPT
-from .recipe import Recipe
+from .recipe import Recipe, refuse_unknown
 from .tasks import ServeConfig
 
 CONFIG_FILE = "nls-finetune.toml"
 DEFAULT_PROVIDER = "modal"
-T = TypeVar("T")
+T = TypeVar("T", bound=attrs.AttrsInstance)
 
 
 @frozen(kw_only=True)
@@ -89,7 +88,8 @@ class Settings:
             RecipeError: Its `[recipe]` table holds one.
         """
         values = _read_toml(path)
-        _refuse_unknown(values, [a.name for a in attrs.fields(cls) if a.name != "source"], str(path))
+        known = [attribute.name for attribute in attrs.fields(cls) if attribute.name != "source"]
+        refuse_unknown(values, known, str(path), ConfigError)
         recipe = Recipe.from_mapping(_table(values, "recipe", path), source=f"{path}: [recipe]")
         serve = _convert(_table(values, "serve", path), ServeConfig, f"{path}: [serve]")
         data = _convert(_table(values, "data", path), DataPaths, f"{path}: [data]")
@@ -165,7 +165,7 @@ def load_env(start: Path) -> dict[str, str]:
         Where each set variable of `VARIABLES` came from: `environment`, or the path of the `.env`.
 
     Raises:
-        ConfigError: The `.env` cannot be read.
+        ConfigError: The `.env`, or a line of it, cannot be read; no value is told.
     """
     names = [variable.name for variable in VARIABLES]
     sources = {name: "environment" for name in names if name in os.environ}
@@ -243,11 +243,25 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _read_env(path: Path) -> dict[str, str | None]:
     from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
+        with path.open(encoding="utf-8") as file:
+            # dotenv passes over a line that it cannot read, and its variable is not set.
+            for binding in parse_stream(file):
+                if binding.error:
+                    text = binding.original.string
+                    line = binding.original.line + text[: -len(text.lstrip())].count("\n")
+                    raise ConfigError(
+                        f"{path}:{line}: not NAME=VALUE.",
+                        hint="Mend or remove the line: its variable would not be set. A value with spaces "
+                        "or '#' goes in quotes, which must be closed.",
+                    )
         return dotenv_values(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: cannot be read: it is not UTF-8.") from None
 
 
 def _table(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
@@ -258,18 +272,10 @@ def _table(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
 
 
 def _convert(values: dict[str, Any], cls: type[T], where: str) -> T:
-    _refuse_unknown(values, [a.name for a in attrs.fields(cls)], where)  # type: ignore[arg-type]
+    refuse_unknown(values, [a.name for a in attrs.fields(cls)], where, ConfigError)
     try:
         return msgspec.convert(values, type=cls, dec_hook=lambda kind, value: kind(value))
     except NlsError:
         raise
     except (msgspec.ValidationError, TypeError) as error:
         raise ConfigError(f"{where}: {error}.") from None
-
-
-def _refuse_unknown(values: Iterable[str], known: list[str], where: str) -> None:
-    for key in values:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"The keys are {', '.join(known)}."
-            raise ConfigError(f"{where}: unknown key {key!r}.", hint=hint)
