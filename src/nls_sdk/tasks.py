@@ -119,14 +119,15 @@ class ServeConfig:
         port: TCP port; 0 takes a free one.
         idle_timeout: Seconds without a request after which the server ends itself; 0 is never.
         max_length: Tokens of prompt and answer together.
-        engine: `vllm`, `transformers`, or `auto`: vLLM where it is installed and a GPU is there.
+        engine: `vllm`, on a GPU; `cpu`, the worker's own server; or `auto`: vLLM where it is installed and a
+            GPU is there, else the other.
     """
 
     model_name: str = "llm"
     port: int = 0
     idle_timeout: float = 900.0
     max_length: int = 2048
-    engine: Literal["auto", "vllm", "transformers"] = "auto"
+    engine: Literal["auto", "vllm", "cpu"] = "auto"
 
     def __attrs_post_init__(self) -> None:
         settle_types(self)

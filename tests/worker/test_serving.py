@@ -149,8 +149,8 @@ def test_a_gpu_that_is_demanded_is_not_given_up_in_silence(monkeypatch: pytest.M
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match="vLLM is not installed") as caught:
         choose_engine("auto", "cuda")
-    assert "engine = 'transformers'" in caught.value.hint
-    assert choose_engine("auto", "auto") == choose_engine("transformers", "cuda") == "transformers"
+    assert "engine = 'cpu'" in caught.value.hint
+    assert choose_engine("auto", "auto") == choose_engine("cpu", "cuda") == "cpu"
 
 
 def test_a_port_in_use_is_named(served: Served) -> None:

@@ -26,7 +26,7 @@ from .watch import duration, watch
 @run_name
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.")
 @click.option("--idle-timeout", type=click.FloatRange(0), metavar="SECONDS", help="0 is never.")
-@click.option("--engine", type=click.Choice(["auto", "vllm", "transformers"]), help="What serves the model.")
+@click.option("--engine", type=click.Choice(["auto", "vllm", "cpu"]), help="What serves the model.")
 @click.option("--show-key", is_flag=True, help="Print the API key too.")
 @detach
 @shared
