@@ -232,7 +232,8 @@ class Dataset(Sequence[Example]):
         return self.examples[index]
 
     def __repr__(self) -> str:
-        return f"<Dataset of {len(self)} examples{f' from {self.source}' if self.source else ''}>"
+        noun = "example" if len(self) == 1 else "examples"
+        return f"<Dataset of {len(self)} {noun}{f' from {self.source}' if self.source else ''}>"
 
 
 def read_jsonl(path: Path) -> tuple[list[Example], list[Finding]]:

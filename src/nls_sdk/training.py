@@ -77,17 +77,20 @@ class TrainingJob:
         Args:
             stage: `model` stops after the first forward pass; `train` after three steps and a checkpoint.
         """
+        return start_dry_run(self.provider, self.dry_run_task(stage))
+
+    def dry_run_task(self, stage: str = "train") -> DryRun:
+        """What `dry_run` hands to the provider, as `task` is for `start`."""
         if stage not in ("model", "train"):
             raise ConfigError(f"dry_run({stage!r}): expected 'model' or 'train'.")
         full = self.task()
-        task = DryRun(
+        return DryRun(
             name=f"{self.name}-{stage}",
             base=full.base,
             data=full.data,
             recipe=full.recipe,
             stage="model" if stage == "model" else "train",
         )
-        return Run(self.provider, retry(lambda: self.provider.submit(task)), lambda _: None)
 
     def estimate(self) -> Estimate:
         """Time and price of the training, before it starts."""
@@ -127,3 +130,8 @@ def train_run(provider: Provider, run_id: str, task: Train) -> Run[Adapter]:
         )
 
     return Run(provider, run_id, finish)
+
+
+def start_dry_run(provider: Provider, task: DryRun) -> Run[None]:
+    """Submit a dry run, and return its handle."""
+    return Run(provider, retry(lambda: provider.submit(task)), lambda _: None)

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from .artifacts import Artifact, fingerprint
 from .dataset import Dataset, Example, Finding, read_jsonl
-from .errors import NlsError
+from .errors import ConfigError, NlsError, PluginError
 from .metrics import findings as query_findings
 from .metrics import hallucinations, syntax_valid
-from .plugins import installed
+from .plugins import Role, check_options, installed
 from .plugins import provider as make_provider
 from .providers import Check, Estimate, Provider
 from .recipe import Recipe
@@ -99,12 +99,23 @@ def verify_data(
     return found
 
 
-def verify_config(load: Callable[[], Settings]) -> list[Check]:
-    """Look at the config file and the recipe, by reading them with `load`."""
+def verify_config(
+    load: Callable[[], Settings], *, make: Callable[[], Provider | None] = lambda: None
+) -> list[Check]:
+    """Look at the config file, the recipe, and the options of the plugins that the file has.
+
+    Args:
+        load: Reads the file.
+        make: Makes the provider in force, so that its options' values are tried too; None when it has none.
+    """
 
     def look() -> list[Check]:
         settings = load()
         recipe = settings.recipe
+        tried = [_options("provider", name, options) for name, options in settings.providers.items()]
+        tried += [_options("baseline", name, options) for name, options in settings.baselines.items()]
+        if not failed(tried):
+            tried += guarded("provider", lambda: [Check("provider", "ok", repr(p)) for p in [make()] if p])
         return [
             Check("config", "ok", str(settings.source) if settings.source else "no file: the defaults"),
             Check(
@@ -115,9 +126,23 @@ def verify_config(load: Callable[[], Settings]) -> list[Check]:
                 f"{recipe.gradient_accumulation_steps}, learning rate {recipe.learning_rate:g} "
                 f"{recipe.lr_scheduler}, {recipe.dtype}",
             ),
+            *tried,
         ]
 
     return guarded("config", look)
+
+
+def _options(role: Role, name: str, options: Mapping[str, Any]) -> Check:
+    """What a config file's table of a plugin's options is worth."""
+    table = f"[{role}s.{name}]"
+    try:
+        check_options(role, name, options)
+    except PluginError as error:
+        # A file may serve machines that have other plugins.
+        return Check(table, "warning", error.message, error.hint)
+    except ConfigError as error:
+        return Check(table, "failed", error.message, error.hint)
+    return Check(table, "ok", ", ".join(options) or "no options")
 
 
 def verify_volumes(provider: Provider) -> list[Check]:

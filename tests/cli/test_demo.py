@@ -74,9 +74,10 @@ def test_ctrl_c_leaves_nothing_running(call: Call, server: StubServer, kind: str
             return super().events(run_id, after=after)
 
     fake = Interrupted(url=server.url)
-    done = call(*SMALL, provider=fake)
+    done = call(*SMALL, "--json", provider=fake)
     assert done.code == 130
     assert "nothing is left running" in done.err
+    assert done.json["error"]["type"] == "Interrupted"
     assert fake.submitted[-1].kind == kind
     assert live(fake) == []
 

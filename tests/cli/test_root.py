@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from nls_sdk.cli import main
 from nls_sdk.cli.root import SECTIONS, cli
 from nls_sdk.settings import VARIABLES
 
@@ -56,6 +57,19 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
     for name in COMMANDS:
         assert f"  {name}" in done.stdout
+
+
+@pytest.mark.parametrize("argv", [["-h"], ["train", "-h"], ["eval", "run", "-h"]])
+def test_help_is_short_too(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    assert "-h, --help" in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian"]) == 2
+    assert "No such command 'trian'. Did you mean 'train'?" in capsys.readouterr().err
+    assert main(["bogus"]) == 2
+    assert "No such command 'bogus'" in capsys.readouterr().err
 
 
 def test_version() -> None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 from cli.calling import Call
 
-from nls_sdk.events import load_event
+from nls_sdk.artifacts import Artifact
+from nls_sdk.cli import main
+from nls_sdk.cli.words import describe
+from nls_sdk.events import Progress, Succeeded, load_event
+from nls_sdk.recipe import Recipe
+from nls_sdk.tasks import Train
 from nls_sdk.testing import FakeProvider
+from nls_sdk_local import LocalProvider
 
 pytestmark = pytest.mark.usefixtures("data")
 
@@ -25,7 +33,10 @@ def test_list_runs(call: Call) -> None:
     assert lines[0].split() == ["NAME", "KIND", "STATE", "STEP", "LOSS", "AGE"]
     assert lines[1].split()[:5] == ["one", "train", "succeeded", "3/3", "0.3333"]
     assert lines[2].split()[:5] == ["two", "train", "queued", "-", "-"]
-    assert [run["run_id"] for run in call("list-runs", "--json").json] == ["one.train", "two.train"]
+    found = call("list-runs", "--json").json
+    assert [run["run_id"] for run in found] == ["one.train", "two.train"]
+    assert [run["ref"] for run in found] == ["fake:one.train", "fake:two.train"]
+    assert call("status", "--run-name", "two", "--json").json[0]["ref"] == "fake:two.train"
     assert call("list-runs", "--kind", "merge", "--json").json == []
 
 
@@ -56,6 +67,43 @@ def test_logs_as_json_are_events(call: Call) -> None:
 def test_logs_follow_a_run_to_its_end(call: Call) -> None:
     call("train", "--run-name", "one", "--detach")
     assert "succeeded" in call("logs", "--run-name", "one", "--follow").out
+
+
+def test_logs_say_which_of_the_names_runs_they_are(call: Call) -> None:
+    call("train", "--run-name", "one")
+    assert call("logs", "--run-name", "one").err == ""
+    call("merge", "--run-name", "one")
+    done = call("logs", "--run-name", "one")
+    assert done.err == "one.merge, which is succeeded; for the others: --kind train.\n"
+    assert call("logs", "--run-name", "one", "--kind", "train").err == ""
+
+
+def test_figures_are_for_people() -> None:
+    metrics = {
+        "parameters": 1_963_008,
+        "seconds": 73.2,
+        "peak_memory_bytes": 2**29,
+        "examples": 9000,
+        "loss": 0.25,
+    }
+    assert describe(Succeeded(outputs={}, metrics=metrics)) == (
+        "succeeded: parameters 1.96 M, took 1 min 13 s, peak memory 512 MiB, examples 9,000, loss 0.25"
+    )
+    first = Progress(1, 1200, loss=0.0, learning_rate=0.0, tokens_per_second=1234.5)
+    assert describe(first) == "step 1/1,200  loss 0.0000  tokens/s 1,234"
+    assert describe(Progress(2, 9, learning_rate=2e-4)) == "step 2/9  lr 2.00e-04"
+
+
+def test_hints_are_what_this_user_can_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    flags = ["--provider", "local", "--option", f"home={tmp_path / 'a home'}"]
+    LocalProvider(tmp_path / "a home", worker=["true"]).submit(
+        Train(name="one", base="some/model", data=Artifact("a", "0" * 64, 0), recipe=Recipe())
+    )
+    assert main(["logs", "--run-name", "zzz", *flags]) == 2
+    hint = capsys.readouterr().err
+    command = hint.partition("`")[2].partition("`")[0]
+    assert shlex.split(command) == ["nls-finetune", "list-runs", *flags]
+    assert main(shlex.split(command)[1:]) == 0
 
 
 def test_logs_of_a_kind_that_is_not_there(call: Call) -> None:

@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from cli.calling import Call
 from stub_server import StubServer, status
 
 from nls_sdk import Dataset
-from nls_sdk.events import Event
-from nls_sdk.tasks import Serve
+from nls_sdk.events import Event, Log
+from nls_sdk.tasks import Serve, Task
 from nls_sdk.testing import FakeProvider
 
 pytestmark = pytest.mark.usefixtures("data")
@@ -67,9 +67,10 @@ def test_ctrl_c_stops_a_server_that_is_not_up_yet(call: Call) -> None:
     provider = Interrupted()
     for step in ("train", "merge"):
         assert call(step, "--run-name", "first", provider=provider).code == 0
-    done = call("deploy", "--run-name", "first", provider=provider)
+    done = call("deploy", "--run-name", "first", "--json", provider=provider)
     assert done.code == 130
     assert "not up yet, and is stopped" in done.err
+    assert done.json["ref"] == "fake:first.serve"
     assert provider.runs()[-1].state == "cancelled"
 
 
@@ -90,6 +91,61 @@ def test_ask_the_only_endpoint(call: Call) -> None:
         found = call("ask", "foo in go", "--run-name", "first", "--json", provider=fake).json
         assert (found["question"], found["query"]) == ("foo in go", "lang:go foo")
         assert found["seconds"] > 0
+
+
+class Starting(FakeProvider):
+    """Its servers take a while to come up."""
+
+    def default_script(self, task: Task, attempt: int) -> Iterator[Event]:
+        if isinstance(task, Serve):
+            yield Log("loading")
+            yield Log("warming up")
+        yield from super().default_script(task, attempt)
+
+
+def test_ask_waits_for_an_endpoint_that_is_starting(call: Call) -> None:
+    with StubServer("lang:go foo", key="fake-api-key") as server:
+        provider = Starting(url=server.url)
+        for step in ("train", "merge"):
+            call(step, "--run-name", "first", provider=provider)
+        assert call("deploy", "--run-name", "first", "--detach", provider=provider).code == 0
+        assert call("key", provider=provider).out == "fake-api-key\n"
+        done = call("ask", "foo in go", "--run-name", "first", provider=provider)
+        assert (done.code, done.out) == (0, "lang:go foo\n")
+        assert done.err.splitlines()[:3] == ["fake:first.serve is starting.", "loading", "warming up"]
+        assert "starting" not in call("ask", "foo in go", provider=provider).err
+
+
+def test_ctrl_c_while_ask_waits_leaves_the_endpoint_starting(call: Call) -> None:
+    class Interrupted(Starting):
+        def events(self, run_id: str, *, after: int = 0) -> Sequence[Event]:
+            if run_id == "first.serve" and after:
+                raise KeyboardInterrupt
+            return super().events(run_id, after=after)
+
+    provider = Interrupted()
+    for step in ("train", "merge", "deploy"):
+        call(step, "--run-name", "first", *(["--detach"] if step == "deploy" else []), provider=provider)
+    done = call("ask", "foo in go", "--json", provider=provider)
+    assert done.code == 130
+    assert done.json["ref"] == "fake:first.serve"
+    assert "still starting" in done.err
+    assert provider.runs()[-1].state == "running"
+
+
+def test_what_to_deploy_is_named(call: Call) -> None:
+    assert "deploy --run-name NAME" in call("ask", "go").err
+    for step in ("train", "merge"):
+        call(step, "--run-name", "first")
+    assert "deploy --run-name first" in call("ask", "go").err
+
+
+def test_deploy_that_is_refused_announces_nothing(call: Call) -> None:
+    for step in ("train", "merge", "deploy"):
+        call(step, "--run-name", "first")
+    done = call("deploy", "--run-name", "first", "--port", "4000")
+    assert done.code == 2
+    assert done.err.startswith("error: The run first.serve exists")
 
 
 def test_ask_another_server(call: Call) -> None:
@@ -145,7 +201,7 @@ def test_several_endpoints_have_to_be_told_apart(call: Call, fake: FakeProvider)
     assert {record.state for record in fake.runs() if record.task.kind == "serve"} == {"cancelled"}
     gone = call("key", "--run-name", "two")
     assert gone.code == 2
-    assert "is cancelled" in gone.err
+    assert "is not up: it stopped: cancelled" in gone.err
 
 
 @pytest.mark.parametrize("argv", [["stop"], ["stop", "--all", "--run-name", "x"]])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from cli.calling import Call
 from stub_server import StubServer
 
+from nls_sdk import Dataset
 from nls_sdk.artifacts import Artifact
 from nls_sdk.errors import NlsError
 from nls_sdk.events import Event, Failed, Log
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("data")
 def test_train_tells_the_reference_the_progress_and_the_end(call: Call) -> None:
     done = call("train", "--run-name", "first", "--set", "max_steps=2")
     assert done.code == 0
-    assert done.out.startswith("fake:first.train succeeded: train_loss 0.5")
+    assert done.out.startswith("fake:first.train succeeded: train loss 0.5")
     assert "step 2/2" in done.err
     assert "logs --run-name first --follow" in done.err
     assert "merge --run-name first" in done.err
@@ -55,8 +57,9 @@ def test_the_config_of_a_parent_is_found_and_its_paths_count_from_there(
     Path("nls-finetune.toml").write_text('[data]\ntrain = "data/datasets/processed/val.jsonl"\n')
     Path("deep").mkdir()
     monkeypatch.chdir("deep")
-    assert call("train", "--run-name", "a").code == 0
-    assert "2 examples" in call("train", "--run-name", "a").err
+    done = call("train", "--run-name", "a")
+    assert done.code == 0
+    assert "on 2 examples" in done.err
 
 
 def test_a_finished_run_is_not_trained_again(call: Call) -> None:
@@ -94,6 +97,40 @@ def test_ctrl_c_detaches_and_says_how_to_cancel(call: Call) -> None:
     assert "Detached: fake:first.train goes on" in done.err
     assert "cancel --run-name first" in done.err
     assert provider.runs()[0].state == "running"
+
+
+@pytest.mark.parametrize("at", ["submit", "events"])
+def test_ctrl_c_as_json_is_one_document(call: Call, at: str) -> None:
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    provider = type("Interrupted", (FakeProvider,), {at: interrupt})()
+    done = call("train", "--run-name", "first", "--json", provider=provider)
+    assert done.code == 130
+    assert done.json["error"]["type"] == "Interrupted"
+    assert done.json.get("ref") == (None if at == "submit" else "fake:first.train")
+
+
+def test_nothing_is_announced_that_is_refused(call: Call, fake: FakeProvider) -> None:
+    call("train", "--run-name", "first", "--detach")
+    done = call("train", "--run-name", "first", "--set", "seed=1")
+    assert done.code == 2
+    assert done.err.startswith("error: The run first.train exists")
+    attached = call("train", "--run-name", "first")
+    assert attached.code == 0
+    assert "Training" not in attached.err
+
+
+def test_a_dry_run_makes_its_task_once(call: Call) -> None:
+    provider = Counting()
+    assert call("dry-run", "model", provider=provider).code == 0
+    assert provider.pushed.count("data.jsonl") == 1
+    assert provider.submitted[0].name == f"dry-{provider.submitted[0].key[:8]}"
+
+
+def test_one_example_is_one_example(call: Call, data: Path) -> None:
+    Dataset.from_pairs([("a", "lang:go")]).write(data / "train.jsonl")
+    assert "on 1 example at" in call("train", "--run-name", "a").err
 
 
 def test_a_failed_run_is_1_with_its_last_words(call: Call) -> None:

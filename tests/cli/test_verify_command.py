@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from cli.calling import Call
 
+from nls_sdk.cli import main
 from nls_sdk.providers import Check
 from nls_sdk.testing import FakeProvider
 
@@ -16,7 +18,7 @@ from nls_sdk.testing import FakeProvider
 def test_all_is_well(call: Call, what: str) -> None:
     done = call("verify", what)
     assert done.code == 0
-    assert done.out.rstrip().endswith("checks passed.")
+    assert re.search(r"(^1 check|\d+ checks) passed\.$", done.out.rstrip(), re.MULTILINE)
     assert call("verify", what, "--json").json["ok"] is True
 
 
@@ -48,6 +50,26 @@ def test_no_data_says_how_to_get_some(call: Call) -> None:
     assert done.code == 1
     assert "no such file" in done.out
     assert "nls-finetune demo --data-only" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("[providers.local]\nhome = 'h'", 0, "ok       [providers.local]: home"),
+        ("[providers.local]\nhom = 'h'", 1, "Its options are home, gpu, worker."),
+        ("[providers.elsewhere]\na = 1", 0, "No provider called 'elsewhere' is installed"),
+        ("[baselines.openai]\nmodle = 'm'", 1, "modle"),
+        ("provider = 'local'\n[providers.local]\nhome = 'h'", 0, "LocalProvider(home="),
+        ("provider = 'local'\n[providers.local]\ngpu = 'Z80'", 1, "gpu='Z80' is demanded"),
+    ],
+)
+def test_config_tries_the_options_of_plugins(
+    capsys: pytest.CaptureFixture[str], text: str, code: int, says: str
+) -> None:
+    Path("nls-finetune.toml").write_text(text)
+    assert main(["verify", "config"]) == code
+    assert says in capsys.readouterr().out
+    assert not Path("h").exists()
 
 
 def test_config_with_a_wrong_assignment(call: Call) -> None:

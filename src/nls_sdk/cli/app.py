@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import Any
 
 import click
 
+from ..errors import NlsError
 from ..providers import Provider
 from ..recipe import Recipe
 from ..settings import Settings, load_env, override, parse_assignment, require_pairs
@@ -118,6 +120,14 @@ class App:
         flags += [word for option in self._options for word in ("--option", option)]
         return shlex.join(["nls-finetune", *words, *flags])
 
+    def runnable(self, hint: str) -> str:
+        """A hint with its commands, which stand in backticks, as this user says them."""
+
+        def said(found: re.Match[str]) -> str:
+            return f"`{self.command(*shlex.split(found[1])[1:])}`"
+
+        return re.sub(r"`(nls-finetune [^`]+)`", said, hint)
+
     def tell(self, text: str = "") -> None:
         """Say something to a person, on stderr."""
         click.echo(text, err=True)
@@ -150,7 +160,12 @@ def shared(function: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         made = ctx.find_root().obj
-        function(App(provider=provider, options=options, config=config, as_json=as_json, made=made), **rest)
+        app = App(provider=provider, options=options, config=config, as_json=as_json, made=made)
+        try:
+            function(app, **rest)
+        except NlsError as error:
+            error.hint = app.runnable(error.hint)
+            raise
 
     return command
 

@@ -31,9 +31,10 @@ from ..training import TrainingJob, train_run
 from .app import App, recipe_options, shared
 from .curl import curl
 from .evaluate import evaluate
-from .failures import INTERRUPTED
+from .failures import Interrupted
 from .table import table
-from .watch import duration, watch
+from .watch import watch
+from .words import duration, many, mebibytes
 
 _QUESTION = "find Python files with async functions"
 _PROVIDER = "local"
@@ -89,8 +90,8 @@ def demo(
     try:
         _Demo(app, override(recipe, assignments), job_paths, rows, sample, keep).run()
     except KeyboardInterrupt:
-        app.tell("\nInterrupted; nothing is left running. The same command goes on where this one stopped.")
-        raise SystemExit(INTERRUPTED) from None
+        words = "Interrupted; nothing is left running. The same command goes on where this one stopped."
+        raise Interrupted(words) from None
 
 
 class _Demo:
@@ -124,7 +125,7 @@ class _Demo:
 
     def _train(self, task: Train, examples: int) -> MergedModel:
         name, provider = task.name, self._app.provider
-        self._app.tell(f"Training {name} on {examples:,} examples; {task.recipe.base_model}")
+        self._app.tell(f"Training {name} on {many(examples, 'example')}; {task.recipe.base_model}")
         with self._stage("train") as stage, _cancelled(provider, task.run_id):
             training = train_run(provider, retry(lambda: provider.submit(task)), task)
             stage.peak_bytes = self._watch(training, f"train {name}")
@@ -219,10 +220,7 @@ def _cancelled(provider: Provider, run_id: str) -> Iterator[None]:
 
 
 def _times(stages: list[Stage]) -> str:
-    rows = [
-        (s.name, duration(s.seconds), f"{s.peak_bytes / 2**20:,.0f} MiB" if s.peak_bytes else "-")
-        for s in stages
-    ]
+    rows = [(s.name, duration(s.seconds), mebibytes(s.peak_bytes) if s.peak_bytes else "-") for s in stages]
     total = sum(stage.seconds for stage in stages)
     return table(("STAGE", "TIME", "PEAK MEMORY"), [*rows, ("in all", duration(total), "")])
 

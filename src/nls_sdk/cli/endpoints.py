@@ -14,7 +14,10 @@ from ..providers import RunRecord
 from ..retry import retry
 from ..tasks import Serve
 from .app import App
-from .lookup import records_of
+from .failures import Interrupted
+from .lookup import is_live, records_of
+from .watch import watch
+from .words import describe
 
 endpoint_name = click.option(
     "--run-name", metavar="NAME", help="Whose endpoint; may be left out while one is up."
@@ -50,36 +53,44 @@ def the_endpoint(
         raise ConfigError("--api-key-env goes with --url.", hint="A run's own key is found without it.")
     record = live_endpoint(app, name)
     assert isinstance(record.task, Serve)
-    return serve_run(app.provider, record.run_id, record.task).result()
+    run = serve_run(app.provider, record.run_id, record.task)
+    if record.state != "ready":
+        app.tell(f"{run.ref} is starting.")
+        again = Interrupted(f"{run.ref} is still starting.", ref=run.ref)
+        watch(run, title=f"deploy {record.task.name}", interrupted=lambda: again)
+    return run.result()
 
 
 def live_endpoint(app: App, name: str | None) -> RunRecord:
-    """The endpoint that is up: of that name, or the only one.
+    """The endpoint that is up or starting: of that name, or the only one that is up, or else starting.
 
     Raises:
         RunNotFound: No run has that name.
-        ConfigError: None is up, or several are and no name was given.
+        ConfigError: There is none, or there are several and no name was given.
     """
-    servers = [record for record in retry(app.provider.runs) if record.task.kind == "serve"]
-    ready = [record for record in servers if record.state == "ready"]
+    records = retry(app.provider.runs) if name is None else records_of(app.provider, name)
+    servers = [record for record in records if record.task.kind == "serve"]
+    live = [record for record in servers if is_live(record)]
     if name is None:
-        return _only(app, ready)
-    for record in ready:
-        if record.task.name == name:
-            return record
-    of_name = [record for record in records_of(app.provider, name) if record.task.kind == "serve"]
-    state = f"is {of_name[-1].state}" if of_name else "was never deployed"
-    raise ConfigError(
-        f"The endpoint of {name!r} {state}.", hint=f"Start it: {app.command('deploy', '--run-name', name)}"
-    )
+        ready = [record for record in live if record.state == "ready"]
+        return _only(app, ready or live, [record for record in records if record.task.kind == "merge"])
+    if live:
+        return live[-1]
+    start = f"Start it: {app.command('deploy', '--run-name', name)}"
+    if not servers:
+        raise ConfigError(f"The endpoint of {name!r} was never deployed.", hint=start)
+    ended = servers[-1].end
+    stands = describe(ended).rstrip(".") if ended else servers[-1].state
+    raise ConfigError(f"The endpoint of {name!r} is not up: it {stands}.", hint=start)
 
 
-def _only(app: App, ready: Sequence[RunRecord]) -> RunRecord:
-    match ready:
+def _only(app: App, live: Sequence[RunRecord], merges: Sequence[RunRecord]) -> RunRecord:
+    match live:
         case [record]:
             return record
         case []:
-            start = app.command("deploy", "--run-name", "NAME")
+            name = merges[-1].task.name if merges else "NAME"
+            start = app.command("deploy", "--run-name", name)
             raise ConfigError(f"No endpoint is up at {app.provider.name}.", hint=f"Start one: {start}")
         case several:
             names = ", ".join(record.task.name for record in several)

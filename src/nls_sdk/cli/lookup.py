@@ -9,8 +9,9 @@ import msgspec
 from ..errors import ConfigError, RunNotFound
 from ..providers import ENDED, Provider, RunRecord
 from ..retry import retry
+from ..runs import ref_of
 from .app import App
-from .watch import describe
+from .words import describe
 
 
 def records_of(provider: Provider, name: str) -> list[RunRecord]:
@@ -22,7 +23,7 @@ def records_of(provider: Provider, name: str) -> list[RunRecord]:
     records = retry(provider.runs)
     found = [record for record in records if record.task.name == name]
     if not found:
-        raise RunNotFound(name, sorted({record.task.name for record in records}))
+        raise RunNotFound(name, sorted({record.task.name for record in records}), place=provider)
     return found
 
 
@@ -43,7 +44,7 @@ def finished(app: App, name: str, kind: str, *, before: str) -> RunRecord:
                 f"{before.capitalize()} needs the {kind} of run {name!r}, which has none.",
                 hint=f"First: {again}",
             )
-        raise RunNotFound(name, names)
+        raise RunNotFound(name, names, place=app.provider)
     record = found[-1]
     if record.state != "succeeded":
         stands = describe(record.end) if record.end else f"is {record.state}."
@@ -59,10 +60,11 @@ def is_live(record: RunRecord) -> bool:
     return record.state not in ENDED
 
 
-def plain(record: RunRecord) -> dict[str, Any]:
+def plain(provider: Provider, record: RunRecord) -> dict[str, Any]:
     """A run for a machine."""
     values: dict[str, Any] = msgspec.to_builtins(record)
     return {
+        "ref": ref_of(provider, record.run_id),
         "run_id": record.run_id,
         "name": record.task.name,
         "kind": record.task.kind,

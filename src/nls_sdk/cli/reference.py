@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .root import cli
+from .root import HELP, cli
 
 MARK = "<!-- From here on: python -m nls_sdk.cli.reference docs/commands.md -->\n"
 _WIDTH = 100
@@ -20,7 +20,9 @@ def reference() -> str:
 
 
 def _helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
-    ctx = click.Context(command, info_name=path, terminal_width=_WIDTH, max_content_width=_WIDTH)
+    ctx = click.Context(
+        command, info_name=path, terminal_width=_WIDTH, max_content_width=_WIDTH, help_option_names=HELP
+    )
     yield path, command.get_help(ctx)
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):

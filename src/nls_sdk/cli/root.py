@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import NamedTuple
 
 import click
+
+HELP = ["-h", "--help"]
+"""The options that show a command's help."""
 
 
 class Entry(NamedTuple):
@@ -35,7 +39,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Serve": {
         "deploy": Entry("serve:deploy", "Serve a merged model at an OpenAI-compatible endpoint."),
         "ask": Entry("serve:ask", "Translate one question at a live endpoint."),
-        "key": Entry("serve:key", "Print the API key of a live endpoint."),
+        "key": Entry("serve:key", "Print the API key of an endpoint that is up or starting."),
         "stop": Entry("serve:stop", "Stop an endpoint."),
     },
     "Evaluate": {
@@ -68,6 +72,15 @@ class _Root(click.Group):
                 return found
         return None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # click itself suggests only commands that are imported.
+        names = self.list_commands(ctx)
+        if args[0] not in names and (near := get_close_matches(args[0], names, n=1)):
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, self.list_commands(ctx)))
         for title, section in SECTIONS.items():
@@ -83,7 +96,7 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool)
         ctx.exit()
 
 
-@click.group(cls=_Root)
+@click.group(cls=_Root, context_settings={"help_option_names": HELP})
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.option(
     "--version",

@@ -17,7 +17,7 @@ from .app import App, shared
 from .app import run_name as the_run_name
 from .lookup import is_live, plain, records_of
 from .table import table
-from .watch import describe, duration
+from .words import describe, duration
 
 a_kind = click.option("--kind", type=click.Choice(list(KINDS)), help="Which of the name's runs.")
 
@@ -28,7 +28,7 @@ a_kind = click.option("--kind", type=click.Choice(list(KINDS)), help="Which of t
 def list_runs(app: App, kind: str | None) -> None:
     """List all runs."""
     records = [r for r in retry(app.provider.runs) if kind in (None, r.task.kind)]
-    app.answer([plain(r) for r in records], _table(records) if records else _none(app))
+    app.answer([plain(app.provider, r) for r in records], _table(records) if records else _none(app))
 
 
 @click.command()
@@ -45,7 +45,7 @@ def status(app: App, run_name: str | None) -> None:
         known = retry(app.provider.runs)
         records = [record for record in known if is_live(record)] or list(known[-1:])
     text = "\n\n".join(_details(record) for record in records) if records else _none(app)
-    app.answer([plain(record) for record in records], text)
+    app.answer([plain(app.provider, record) for record in records], text)
 
 
 @click.command()
@@ -54,7 +54,10 @@ def status(app: App, run_name: str | None) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run ends; Ctrl-C leaves it going.")
 @shared
 def logs(app: App, run_name: str, kind: str | None, follow: bool) -> None:
-    """Print what a run has told, one event a line."""
+    """Print what a run has told, one event a line.
+
+    Without --kind: of the name's runs the one that is under way, else the newest.
+    """
     record = _pick(app, run_name, kind)
     after = 0
     while True:
@@ -75,7 +78,10 @@ def logs(app: App, run_name: str, kind: str | None, follow: bool) -> None:
 @a_kind
 @shared
 def cancel(app: App, run_name: str, kind: str | None) -> None:
-    """Stop a run that is under way."""
+    """Stop a run that is under way.
+
+    Without --kind: everything under way that has the name, whether it trains, merges or serves.
+    """
     records = records_of(app.provider, run_name)
     live = [r for r in records if is_live(r) and kind in (None, r.task.kind)]
     for record in live:
@@ -91,7 +97,10 @@ def _pick(app: App, name: str, kind: str | None) -> RunRecord:
     if not of_kind:
         kinds = ", ".join(record.task.kind for record in records)
         raise ConfigError(f"Run {name!r} has no {kind}.", hint=f"It has: {kinds}.")
-    return max(of_kind, key=lambda record: (is_live(record), record.created))
+    record = max(of_kind, key=lambda record: (is_live(record), record.created))
+    if others := [other.task.kind for other in of_kind if other is not record]:
+        app.tell(f"{record.run_id}, which is {record.state}; for the others: --kind {' or '.join(others)}.")
+    return record
 
 
 def _table(records: list[RunRecord]) -> str:

@@ -18,8 +18,10 @@ from ..training import check_run_name
 from .app import App, detach, run_name, shared
 from .curl import curl
 from .endpoints import endpoint_name, foreign_options, live_endpoint, the_endpoint
+from .failures import Interrupted
 from .lookup import finished, is_live, records_of
-from .watch import duration, watch
+from .watch import watch
+from .words import duration
 
 
 @click.command()
@@ -48,17 +50,17 @@ def deploy(
     model = merge_run(app.provider, record.run_id, record.task).result()
     told: dict[str, Any] = {"port": port, "idle_timeout": idle_timeout, "engine": engine}
     config = attrs.evolve(app.settings.serve, **{k: v for k, v in told.items() if v is not None})
-    app.tell(_lifetime(config))
     run = model.serve(config, detached=True)
+    app.tell(_lifetime(config))
     stop = app.command("stop", "--run-name", run_name)
     if detach:
         app.tell(f"Stop it: {stop}")
         app.answer({"ref": run.ref}, run.ref)
         return
 
-    def interrupted() -> str:
+    def interrupted() -> Interrupted:
         run.cancel()
-        return f"{run.ref} was not up yet, and is stopped."
+        return Interrupted(f"{run.ref} was not up yet, and is stopped.", ref=run.ref)
 
     ready = watch(run, title=f"deploy {run_name}", interrupted=interrupted)
     assert isinstance(ready, Ready)
@@ -108,7 +110,7 @@ def ask(
 @endpoint_name
 @shared
 def key(app: App, run_name: str | None) -> None:
-    """Print the API key of a live endpoint."""
+    """Print the API key of an endpoint that is up or starting."""
     record = live_endpoint(app, run_name)
     value = retry(lambda: app.provider.api_key(record.run_id))
     app.answer({"run_id": record.run_id, "api_key": value}, value or "")

@@ -8,16 +8,19 @@ from typing import Any
 import attrs
 import click
 
+from ..admission import admit
 from ..dataset import Dataset
 from ..events import Succeeded
 from ..retry import retry
 from ..runs import Run
 from ..tasks import Train
-from ..training import TrainingJob, check_run_name, push_dataset, train_run
+from ..training import TrainingJob, check_run_name, push_dataset, start_dry_run, train_run
 from ..verify import describe_estimate
 from .app import App, detach, recipe_options, run_name, shared, train_file, val_file
+from .failures import Interrupted
 from .lookup import finished
-from .watch import describe, watch
+from .watch import watch
+from .words import describe, many
 
 
 @click.command(name="upload-data")
@@ -59,9 +62,10 @@ def dry_run(
     `model` stops after the first forward pass; `train` after three steps and a checkpoint.
     """
     job = _job(app, run_name or "dry", train_path, recipe_file, assignments)
+    task = job.dry_run_task(stage)
     if run_name is None:
-        job = attrs.evolve(job, name=f"dry-{job.task().key[:8]}")
-    _follow(app, job.dry_run(stage), title=f"dry run of {stage}", detach=detach)
+        task = attrs.evolve(task, name=f"dry-{task.key[:8]}")
+    _follow(app, start_dry_run(app.provider, task), title=f"dry run of {stage}", detach=detach)
 
 
 @click.command()
@@ -84,10 +88,13 @@ def train(
     cancelled resumes from its last checkpoint. Ctrl-C leaves the run going.
     """
     job = _job(app, run_name, train_path, recipe_file, assignments)
-    app.tell(f"Training {job.recipe.base_model} on {len(job.data):,} examples at {app.provider.name}.")
-    # One task for both: making it verifies, hashes and stores the data.
+    # One task for all: making it verifies, hashes and stores the data.
     task = job.task()
-    app.tell(f"Estimate: {describe_estimate(retry(lambda: app.provider.estimate(task)))}")
+    earlier = [record for record in retry(app.provider.runs) if record.run_id == task.run_id]
+    if admit(task, earlier[0] if earlier else None):
+        examples = many(len(job.data), "example")
+        app.tell(f"Training {job.recipe.base_model} on {examples} at {app.provider.name}.")
+        app.tell(f"Estimate: {describe_estimate(retry(lambda: app.provider.estimate(task)))}")
     run = train_run(app.provider, retry(lambda: app.provider.submit(task)), task)
     if (end := run.record().end) and isinstance(end, Succeeded):
         app.tell(f"Run {run.ref} has finished before; nothing is trained again.")
@@ -135,7 +142,11 @@ def _follow(app: App, run: Run[Any], *, title: str, detach: bool, then: tuple[st
         app.answer({"ref": run.ref}, run.ref)
         return
     app.tell(f"Run {run.ref}\n{back}")
-    end = watch(run, title=title, interrupted=lambda: f"Detached: {run.ref} goes on.\n{back}")
+    end = watch(
+        run,
+        title=title,
+        interrupted=lambda: Interrupted(f"Detached: {run.ref} goes on.", hint=back, ref=run.ref),
+    )
     assert isinstance(end, Succeeded)
     _conclude(app, run, end, then)
 

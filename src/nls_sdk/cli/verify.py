@@ -15,6 +15,7 @@ from ..recipe import Recipe
 from ..settings import DataPaths, Settings
 from ..verify import failed, guarded, verify_config, verify_data, verify_env, verify_provider, verify_volumes
 from .app import App, recipe_options, shared, train_file, val_file
+from .words import many
 
 T = TypeVar("T")
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "failed": ("FAILED", "red")}
@@ -102,7 +103,7 @@ def _config(app: App, recipe_file: Path | None, assignments: tuple[str, ...]) ->
     def load() -> Settings:
         return attrs.evolve(app.settings, recipe=app.recipe(recipe_file, assignments))
 
-    return verify_config(load)
+    return verify_config(load, make=lambda: app.provider if app.provider_options else None)
 
 
 def _data(
@@ -127,7 +128,8 @@ def _conclude(app: App, checks: list[Check]) -> None:
     bad = failed(checks)
     lines = [_line(check) for check in checks]
     count = sum(check.status == "failed" for check in checks)
-    lines.append(f"{count} of {len(checks)} checks failed." if bad else f"All {len(checks)} checks passed.")
+    whole = many(len(checks), "check")
+    lines.append(f"{count} of {whole} failed." if bad else f"{whole} passed.")
     app.answer({"ok": not bad, "checks": [attrs.asdict(check) for check in checks]}, "\n".join(lines))
     if bad:
         raise SystemExit(1)

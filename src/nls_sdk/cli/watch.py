@@ -9,23 +9,26 @@ from typing import Any
 
 import click
 
-from ..events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded
+from ..events import Cancelled, Event, Failed, Progress, Ready, Succeeded
 from ..runs import Run
-from .failures import INTERRUPTED
+from .failures import Interrupted
+from .words import describe, progress_figures
 
 
-def watch(run: Run[Any], *, title: str, interrupted: Callable[[], str] | None = None) -> Ready | Succeeded:
+def watch(
+    run: Run[Any], *, title: str, interrupted: Callable[[], Interrupted] | None = None
+) -> Ready | Succeeded:
     """Show a run's events until its result is there.
 
     Args:
         run: The run.
         title: What the bar is called.
-        interrupted: What is done at Ctrl-C; it returns what to say then. Without it, Ctrl-C is raised on.
+        interrupted: What is done at Ctrl-C; what it returns is raised. Without it, Ctrl-C is raised on.
 
     Raises:
         RunFailed: The job raised or died.
         RunCancelled: Somebody cancelled it.
-        SystemExit: Ctrl-C, after `interrupted`.
+        Interrupted: Ctrl-C, after `interrupted`.
     """
     with _shown(title) as show:
         try:
@@ -36,49 +39,8 @@ def watch(run: Run[Any], *, title: str, interrupted: Callable[[], str] | None = 
         except KeyboardInterrupt:
             if interrupted is None:
                 raise
-            words = interrupted()
-        else:
-            raise AssertionError("unreachable: events() ends with a result or raises")
-    click.echo(f"\n{words}", err=True)
-    raise SystemExit(INTERRUPTED)
-
-
-def describe(event: Event) -> str:
-    """An event as one line of text."""
-    match event:
-        case Log(text):
-            return click.unstyle(text).rstrip()
-        case Progress():
-            return f"step {event.step}/{event.total}{_figures(event)}"
-        case Ready():
-            return f"ready at {event.url} as {event.model}"
-        case Succeeded():
-            figures = ", ".join(f"{name} {value:.6g}" for name, value in event.metrics.items())
-            return f"succeeded{': ' + figures if figures else ''}"
-        case Failed():
-            return f"failed: {event.message}"
-        case Cancelled():
-            return f"stopped: {event.reason}"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: `42 s`, `3 min 05 s`, `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def _figures(event: Progress) -> str:
-    figures = {
-        "loss": event.loss and f"{event.loss:.4f}",
-        "lr": event.learning_rate and f"{event.learning_rate:.2e}",
-        "tokens/s": event.tokens_per_second and f"{event.tokens_per_second:,.0f}",
-        "left": event.seconds_left and duration(event.seconds_left),
-    }
-    return "".join(f"  {name} {value}" for name, value in figures.items() if value)
+            raise interrupted() from None
+    raise AssertionError("unreachable: events() ends with a result or raises")
 
 
 @contextmanager
@@ -96,7 +58,7 @@ def _shown(title: str) -> Iterator[Callable[[Event], None]]:
 
         def show(event: Event) -> None:
             if isinstance(event, Progress):
-                move(event.step, event.total, _figures(event))
+                move(event.step, event.total, progress_figures(event))
 
         yield show
 
