@@ -23,6 +23,7 @@ from nls_sdk.events import Cancelled, Failed, Ready
 from nls_sdk.prompt import prompt
 from nls_sdk.tasks import Merge, Serve, ServeConfig, Train
 from nls_sdk.worker.data import IGNORED
+from nls_sdk.worker.loading import context_length
 from nls_sdk.worker.merging import merge
 from nls_sdk.worker.meter import Meter
 from nls_sdk.worker.serving import IdleClock, choose_engine
@@ -96,6 +97,12 @@ def test_it_translates(served: Served) -> None:
 
 def test_it_wants_the_key(served: Served) -> None:
     assert httpx.get(f"{served.url}/models").status_code == 401
+
+
+def test_the_limit_is_never_beyond_what_the_model_can_read(served: Served) -> None:
+    listed = httpx.get(f"{served.url}/models", headers={"authorization": f"Bearer {KEY}"}).json()["data"][0]
+    folder = served.home.path / "artifacts" / "base"
+    assert listed["max_model_len"] == context_length(folder) < ServeConfig().max_length
 
 
 def test_an_untuned_base_does_not_think_either(served: Served) -> None:

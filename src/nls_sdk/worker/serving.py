@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+import attrs
+
 from ..endpoint import Endpoint
 from ..errors import ConfigError, NlsError, RunFailed
 from ..events import Cancelled, Log, Ready
@@ -19,7 +21,7 @@ from ..rundir import RunDirectory
 from ..tasks import Serve, ServeConfig
 from . import API_KEY_ENV
 from .devices import DeviceName, choose_device
-from .loading import fetch
+from .loading import context_length, fetch
 from .telling import Tell
 from .vllm_command import executable
 
@@ -82,11 +84,13 @@ def serve(directory: RunDirectory, task: Serve, tell: Tell, device: DeviceName =
         model = fetch(directory.resolve(task.model), tell)
         server = "vLLM on the GPU" if engine == "vllm" else "the worker's own server on the CPU"
         tell(Log(f"serving {model} with {server}"))
+        # vLLM refuses a limit beyond the model's own.
+        config = attrs.evolve(task.config, max_length=min(task.config.max_length, context_length(model)))
         if engine == "vllm":
             from .vllm_engine import serve_vllm
 
-            return serve_vllm(model, task.config, listener, key, tell)
-        return _serve_here(model, task.config, listener, key, tell)
+            return serve_vllm(model, config, listener, key, tell)
+        return _serve_here(model, config, listener, key, tell)
 
 
 def choose_engine(
