@@ -17,7 +17,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
 from attrs import evolve
 
 from nls_sdk import Dataset, Recipe
@@ -28,7 +27,7 @@ from nls_sdk.tasks import Train
 from nls_sdk.testing import make_random_model
 from nls_sdk.training import push_dataset
 from nls_sdk_local import LocalProvider
-from nls_sdk_local.process import MARK
+from nls_sdk_local.process import processes_of
 
 WORDS = ("cats", "dogs", "owls", "eels", "bees", "ants", "bats", "cows")
 RECIPE = Recipe(
@@ -39,19 +38,6 @@ RECIPE = Recipe(
 def record(provider: LocalProvider, task: Train) -> RunRecord:
     """The run's record."""
     return next(record for record in provider.runs() if record.run_id == task.run_id)
-
-
-def processes(run: Path) -> list[psutil.Process]:
-    """The run's processes, the supervisor first."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(run):
-                is_supervisor = "nls_sdk_local.supervisor" in process.cmdline()
-                found.append((not is_supervisor, process.pid, process))
-        except psutil.Error:
-            continue
-    return [process for _, _, process in sorted(found, key=lambda each: each[:2])]
 
 
 def finish(provider: LocalProvider, task: Train) -> tuple[float, float, str]:
@@ -70,7 +56,7 @@ def kill(provider: LocalProvider, task: Train, seconds: float, numbers: random.R
     provider.submit(task)
     time.sleep(seconds)
     run = provider.home / "runs" / task.run_id
-    victims = processes(run)[:2]
+    victims = processes_of(run)[:2]
     if not victims:
         return False
     victim = numbers.choice(victims)
@@ -79,8 +65,8 @@ def kill(provider: LocalProvider, task: Train, seconds: float, numbers: random.R
     while (found := record(provider, task)).state not in ENDED:
         time.sleep(0.02)
     deadline = time.monotonic() + 10
-    while processes(run):
-        assert time.monotonic() < deadline, f"left behind: {processes(run)}"
+    while processes_of(run):
+        assert time.monotonic() < deadline, f"left behind: {processes_of(run)}"
         time.sleep(0.02)
     step = found.progress.step if found.progress else 0
     said = found.end.message if isinstance(found.end, Failed) else "it had succeeded"

@@ -19,8 +19,8 @@ def qwen3_template() -> str:
     return (files("trl") / "chat_templates" / "qwen3.jinja").read_text("utf-8")
 
 
-def make_tokenizer(*, vocabulary: int = 400) -> Any:
-    """A byte-level BPE tokenizer with Qwen3's special tokens and chat template."""
+def make_tokenizer(*, vocabulary: int = 400, template: str | None = None) -> Any:
+    """A byte-level BPE tokenizer with Qwen3's special tokens and, where no other is given, chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -38,16 +38,25 @@ def make_tokenizer(*, vocabulary: int = 400) -> Any:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=2048
     )
-    tokenizer.chat_template = qwen3_template()
+    tokenizer.chat_template = template or qwen3_template()
     return tokenizer
 
 
-def make_model(folder: Path, *, seed: int = 0, dtype: str = "float32", tied: bool = True) -> Path:
+def make_model(
+    folder: Path,
+    *,
+    seed: int = 0,
+    dtype: str = "float32",
+    tied: bool = True,
+    length: int = 512,
+    spread: float = 0.02,
+    template: str | None = None,
+) -> Path:
     """Save a random Qwen3 of hidden size 64 and two layers, with its tokenizer, into a folder."""
     import torch
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(template=template)
     torch.manual_seed(seed)
     config = Qwen3Config(
         vocab_size=len(tokenizer),
@@ -57,7 +66,8 @@ def make_model(folder: Path, *, seed: int = 0, dtype: str = "float32", tied: boo
         num_attention_heads=2,
         num_key_value_heads=1,
         head_dim=32,
-        max_position_embeddings=512,
+        max_position_embeddings=length,
+        initializer_range=spread,
         tie_word_embeddings=tied,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

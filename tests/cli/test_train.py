@@ -163,7 +163,7 @@ def test_merge_takes_exactly_the_adapter_of_that_name(call: Call, fake: FakeProv
     merge = fake.submitted[-1]
     assert isinstance(merge, Merge)
     assert trained.end
-    assert merge.adapter == trained.end.outputs["adapter"]  # type: ignore[union-attr]
+    assert merge.adapter == trained.end.outputs["adapter"]
 
 
 def test_merge_of_an_unknown_name_lists_the_near_ones(call: Call) -> None:
@@ -207,7 +207,7 @@ def test_upload_data_stores_both_files(call: Call, data: Path) -> None:
 
 def test_a_full_disk_is_said(call: Call) -> None:
     class Full(FakeProvider):
-        def push(self, path: Path) -> None:  # type: ignore[override]
+        def push(self, path: Path) -> None:
             raise OSError(28, "No space left on device", "/store/file")
 
     done = call("upload-data", provider=Full())
@@ -217,7 +217,7 @@ def test_a_full_disk_is_said(call: Call) -> None:
 
 def test_what_was_not_foreseen_is_one_line(call: Call) -> None:
     class Broken(FakeProvider):
-        def push(self, path: Path) -> None:  # type: ignore[override]
+        def push(self, path: Path) -> None:
             raise ZeroDivisionError("by nothing")
 
     done = call("upload-data", provider=Broken())

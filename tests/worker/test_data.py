@@ -26,7 +26,7 @@ def test_the_loss_falls_on_the_answer_and_the_end_of_its_turn() -> None:
 def test_of_a_longer_chat_only_the_last_answer_is_trained() -> None:
     tokenizer = make_tokenizer()
     turns = [*prompt("one"), {"role": "assistant", "content": "lang:go"}, *prompt("two", system="")]
-    example = Example((*turns, {"role": "assistant", "content": "lang:c"}))  # type: ignore[arg-type]
+    example = Example((*turns, {"role": "assistant", "content": "lang:c"}))
     (row,) = tokenize(Dataset((example,)), tokenizer, limit=512)
     assert tokenizer.decode(row.tokens[row.prompt_length :]) == "lang:c<|im_end|>\n"
     assert "lang:go" in tokenizer.decode(row.tokens[: row.prompt_length])

@@ -18,14 +18,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("fastapi")
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
-from transformers import (  # noqa: E402
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
+from tiny import make_model  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
 from nls_sdk.worker import decoding, server  # noqa: E402
 
@@ -47,39 +41,7 @@ TEMPLATE = """\
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"],
-        show_progress=False,
-    )
-    bpe.train_from_iterator(["find async functions in python files of acme", SYSTEM["content"]], trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    )
-    tokenizer.chat_template = TEMPLATE
-    torch.manual_seed(3)
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=32,
-        max_position_embeddings=MAX_LEN,
-        tie_word_embeddings=True,
-        initializer_range=0.1,
-        eos_token_id=2,
-        pad_token_id=0,
-        bos_token_id=None,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return make_model(folder, seed=5, length=MAX_LEN, spread=0.1, template=TEMPLATE)
 
 
 @dataclass
@@ -151,7 +113,7 @@ def running(request: pytest.FixtureRequest, model_dir: Path) -> Iterator[Running
 
             generate(prompt, sampling, count)
 
-        engine.generate = counting  # type: ignore[method-assign]
+        engine.generate = counting
         return engine
 
     @contextmanager
@@ -227,7 +189,7 @@ def test_an_answer_ends_at_the_end_token(model_dir: Path, running: Running) -> N
     prompt, _ = running.expected("find acme", 1)
     result = decoding.Job(engine, running.tokenizer, prompt, decoding.Sampling(22))
     generate = engine.generate
-    engine.generate = lambda p, s, f: generate(p, s, lambda t: (made.append(t), f(t))[1])  # type: ignore[method-assign]
+    engine.generate = lambda p, s, f: generate(p, s, lambda t: (made.append(t), f(t))[1])
     completion = result.run()
     assert made == tokens[: tokens.index(end) + 1]
     assert completion.finish_reason == "stop"
@@ -369,7 +331,7 @@ def test_unknown_paths_and_methods(running: Running) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_abandoned_request_stops_decoding(running: Running, stream: bool) -> None:
-    content = json.dumps(body("find acme", max_tokens=200, stream=stream))
+    content = json.dumps(body("find acme", max_tokens=150, stream=stream))
     url = running.client.base_url
     del running.generated[:]
     running.delay[0] = 0.02
@@ -382,4 +344,4 @@ def test_an_abandoned_request_stops_decoding(running: Running, stream: bool) -> 
     running.delay[0] = 0.005
     running.post("find acme", max_tokens=1)  # waits for its turn, behind the abandoned one
     running.delay[0] = 0.0
-    assert 0 < len(running.generated) - 1 < 200
+    assert 0 < len(running.generated) - 1 < 150

@@ -22,7 +22,7 @@ def test_qwen3s_template_does_not_think_unless_told_to(chat: list[dict[str, str]
     baked.chat_template = bake_defaults(qwen3_template())
 
     def render(tokenizer: object, **kwargs: bool) -> str:
-        return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **kwargs))  # type: ignore[attr-defined]
+        return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **kwargs))
 
     off = render(plain, enable_thinking=False)
     assert off.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")

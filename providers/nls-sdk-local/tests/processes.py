@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psutil
 
-from nls_sdk_local.process import MARK
+from nls_sdk_local.process import processes_of
 
 T = TypeVar("T")
 
@@ -21,19 +21,6 @@ def wait_for(look: Callable[[], T], *, seconds: float = 20.0) -> T:
         assert time.monotonic() < deadline, f"nothing to see for {seconds} s"
         time.sleep(0.02)
     return seen
-
-
-def processes_of(run: Path) -> list[psutil.Process]:
-    """Every process of the run in this folder, its supervisor first."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(run):
-                is_supervisor = "nls_sdk_local.supervisor" in process.cmdline()
-                found.append((not is_supervisor, process.pid, process))
-        except psutil.Error:
-            continue
-    return [process for _, _, process in sorted(found, key=lambda each: each[:2])]
 
 
 def supervisor_of(run: Path) -> psutil.Process:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from client import STUB
-from processes import processes_of, wait_for
+from processes import wait_for
 
 from nls_sdk import attach
 from nls_sdk.events import Cancelled, Log, Succeeded
 from nls_sdk.providers import RunRecord
 from nls_sdk.tasks import Serve
 from nls_sdk_local import LocalProvider
+from nls_sdk_local.process import processes_of
 
 Client = Callable[[str, str], "subprocess.Popen[str]"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from client import STUB
-from processes import processes_of, supervisor_of, wait_for, worker_of
+from processes import supervisor_of, wait_for, worker_of
 
 from nls_sdk.artifacts import Artifact
 from nls_sdk.errors import ProviderError
@@ -21,6 +21,7 @@ from nls_sdk.providers import ENDED, RunRecord
 from nls_sdk.recipe import Recipe
 from nls_sdk.tasks import Serve, Train
 from nls_sdk_local import LocalProvider
+from nls_sdk_local.process import processes_of
 
 
 @pytest.fixture

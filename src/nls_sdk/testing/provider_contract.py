@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +28,12 @@ from .random_model import make_random_model
 
 _PAIRS = [(f"find {word} in go files", f"lang:go {word}") for word in ("cats", "dogs", "owls", "eels")]
 _FOREVER = 1_000_000
+_SUBMIT_AND_DIE = """
+import os, pickle, signal, sys
+provider, task = pickle.load(sys.stdin.buffer)
+provider.submit(task)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 E = TypeVar("E", bound=Event)
 
@@ -33,8 +42,8 @@ class ProviderContract:
     """Inherit it, and give it a fixture `provider`; each test is a promise that `Provider` makes.
 
     The jobs are real and small: a model of random weights is trained for two steps, and served. When the
-    fixture returns one provider for all tests (`scope="module"`), eleven workers are started, and six of them
-    stopped early.
+    fixture returns one provider for all tests (`scope="module"`), twelve workers are started, and seven of
+    them stopped early.
 
     Attributes:
         soon: Seconds within which a method returns.
@@ -53,6 +62,24 @@ class ProviderContract:
     def kill_worker(self, provider: Provider) -> Callable[[str], None]:
         """How to end a running run's worker as the out-of-memory killer would. Override it."""
         pytest.skip("the suite was not told how to kill a worker (fixture kill_worker): unproven")
+
+    @pytest.fixture
+    def submit_and_die(self, provider: Provider) -> Callable[[Serve], None]:
+        """How to submit a server from a process that is killed as soon as it has.
+
+        The provider is pickled for that; override it where it cannot be.
+        """
+        try:
+            pickle.dumps(provider)
+        except Exception as error:
+            pytest.skip(f"the provider cannot be pickled (fixture submit_and_die): unproven: {error}")
+
+        def submit(task: Serve) -> None:
+            command = [sys.executable, "-c", _SUBMIT_AND_DIE]
+            done = subprocess.run(command, input=pickle.dumps((provider, task)), capture_output=True)
+            assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+        return submit
 
     @pytest.fixture
     def train(self, provider: Provider, model_folder: Path) -> Train:
@@ -310,6 +337,17 @@ class ProviderContract:
         assert (record.state, record.url) == ("cancelled", None)
         provider.submit(evolve(server, config=evolve(server.config, model_name="another")))
         assert self._record(provider, server).state not in ENDED
+
+    def test_a_server_that_is_not_detached_ends_with_its_owner(
+        self, provider: Provider, server: Serve, submit_and_die: Callable[[Serve], None]
+    ) -> None:
+        """Whoever asked for it and was killed leaves nothing running that the user does not know of."""
+        task = evolve(server, name="owned")
+        try:
+            submit_and_die(task)
+            assert isinstance(self._until_ended(provider, task.run_id)[-1], Cancelled)
+        finally:
+            self._cancel_if_there(provider, task)
 
     # How the tests wait
 

@@ -99,7 +99,7 @@ class TransformersEngine:
         self._model = None
 
 
-class _Callback(StoppingCriteria):  # type: ignore[misc, unused-ignore]
+class _Callback(StoppingCriteria):  # type: ignore[misc, unused-ignore]  # Any without transformers
     """Turns `generate`'s stopping criterion into an `OnToken` call."""
 
     def __init__(self, on_token: OnToken) -> None:

@@ -31,16 +31,27 @@ def signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
+def processes_of(path: Path) -> list[psutil.Process]:
+    """The processes that bear the mark of the run in this folder, the oldest, its supervisor, first."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(path):
+                found.append((process.create_time(), process.pid, process))
+    return [process for _, _, process in sorted(found, key=lambda each: each[:2])]
+
+
 def kill_run(path: Path) -> None:
     """Kill every process of the run in this folder but the calling one, with the groups they are in.
 
     The mark finds those that left the worker's group or outlived it; the group finds those that overwrote
     their environment to set a title.
     """
-    for process in psutil.process_iter():
+    for process in processes_of(path):
+        if process.pid == os.getpid():
+            continue
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) == str(path):
-                group = os.getpgid(process.pid)
-                process.kill()
-                if group != os.getpgid(0):
-                    signal_group(group, signal.SIGKILL)
+            group = os.getpgid(process.pid)
+            process.kill()
+            if group != os.getpgid(0):
+                signal_group(group, signal.SIGKILL)
