@@ -8,7 +8,7 @@ PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_p
 
 .PHONY: demo test check fuzz format clean
 
-demo: $(READY)  ## the whole job on this machine, in at most five minutes
+demo: $(READY)  ## the whole job on this machine; its last table has the time of each stage
 	$(BIN)/nls-finetune demo --provider local
 
 test: $(READY)  ## all tests

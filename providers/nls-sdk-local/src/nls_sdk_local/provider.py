@@ -174,7 +174,7 @@ class LocalProvider:
         return self._find(run_id).api_key()
 
     def demo_recipe(self) -> Recipe:
-        """The recipe that teaches the small model shipped with this package, in a minute or two on a CPU."""
+        """The recipe that teaches the small model shipped with this package, on a CPU."""
         from .tiny import DEMO_RECIPE, tiny_base
 
         return Recipe.from_mapping({**DEMO_RECIPE, "base_model": str(tiny_base())})
