@@ -19,7 +19,7 @@ DEMO_RECIPE: dict[str, Any] = {
     "lora_alpha": 32,
     "lora_dropout": 0.0,
     "target_modules": "all-linear",
-    "epochs": 1.5,
+    "epochs": 1.0,
     "per_device_batch_size": 8,
     "gradient_accumulation_steps": 2,
     "learning_rate": 8e-3,
