@@ -82,7 +82,7 @@ def test_the_recipe_is_what_trl_and_peft_are_told(shop: Workshop, tmp_path: Path
     )
     trainer = open_trainer(shop, shop.rows, recipe, tmp_path, Meter(lambda _: None, 1))
     args = trainer.args
-    assert (args.per_device_train_batch_size, args.gradient_accumulation_steps) == (4, 2)
+    assert args.per_device_train_batch_size * args.gradient_accumulation_steps == 8
     assert (args.learning_rate, args.weight_decay, args.max_grad_norm) == (2e-4, 0.1, 0.5)
     assert (args.lr_scheduler_type, args.warmup_steps, args.seed) == ("cosine", 0.03, 7)
     assert args.report_to == []

@@ -45,27 +45,29 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
     """Counts what the trainer does and tells `Progress`.
 
     Attributes:
-        tally: The sums; those of the present attempt are added step by step.
+        tally: The sums; those of the present attempt are added when they are read.
+        tell: Tells an event.
     """
 
     def __init__(self, tell: Tell, logging_steps: int) -> None:
         self.tally = Tally()
-        self._tell = tell
+        self.tell = tell
         self._every = logging_steps
-        self._loss: torch.Tensor | float = 0.0
-        self._tokens: torch.Tensor | int = 0
+        self._loss: torch.Tensor | None = None
+        self._unread: list[torch.Tensor] = []
         self._rate = 0.0
-        self._step_started = 0.0
+        self._read_at = 0.0
         self._window = (0.0, 0)
 
-    def count(self, inputs: dict[str, Any], loss: torch.Tensor) -> None:
-        """Add one forward pass: its batch, and its share of the step's loss."""
-        self._loss = self._loss + loss
-        self._tokens = self._tokens + inputs["attention_mask"].sum()
-        self.tally.examples += len(inputs["input_ids"])
+    def count(self, examples: int, tokens: int, loss: torch.Tensor) -> None:
+        """Add one forward pass: how much it saw, and its share of the step's loss."""
+        self._loss = loss if self._loss is None else self._loss + loss
+        self.tally.tokens += tokens
+        self.tally.examples += examples
 
     def save(self, folder: Path) -> None:
         """Write the sums beside a checkpoint."""
+        self._read(int(folder.name.rpartition("-")[2]))
         write_json(folder / _FILE, msgspec.to_builtins(self.tally))
 
     def load(self, folder: Path) -> None:
@@ -74,7 +76,7 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock."""
-        self._step_started = time.monotonic()
+        self._read_at = time.monotonic()
         self._window = (self.tally.seconds, self.tally.tokens)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -83,28 +85,36 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Close the step's sums, and tell how far the training is where a report is due."""
-        tally, now = self.tally, time.monotonic()
-        loss = float(self._loss)
-        if not math.isfinite(loss):
-            raise RunFailed(
-                f"The loss of step {state.global_step} is {loss}.",
-                hint="Lower learning_rate, or raise warmup_ratio; the run resumes from its last checkpoint "
-                "only with the same recipe, so give the new one another name.",
-            )
-        tally.last_loss = loss
-        tally.loss += loss
-        tally.window_loss += loss
-        tally.window_steps += 1
-        tally.tokens += int(self._tokens)
-        tally.seconds += now - self._step_started
-        self._loss, self._tokens, self._step_started = 0.0, 0, now
+        assert self._loss is not None
+        self._unread.append(self._loss)
+        self._loss = None
         if state.global_step in (1, state.max_steps) or state.global_step % self._every == 0:
+            self._read(state.global_step)
             self._report(state)
+
+    def _read(self, step: int) -> None:
+        """Bring in the losses up to a step. On a GPU this waits for it, so it is not done at every step."""
+        losses = torch.stack(self._unread).tolist() if self._unread else []
+        for number, loss in enumerate(losses, step - len(losses) + 1):
+            if not math.isfinite(loss):
+                raise RunFailed(
+                    f"The loss of step {number} is {loss}.",
+                    hint="Lower learning_rate, or raise warmup_ratio; the run resumes from its last "
+                    "checkpoint only with the same recipe, so give the new one another name.",
+                )
+            self.tally.last_loss = loss
+            self.tally.loss += loss
+            self.tally.window_loss += loss
+            self.tally.window_steps += 1
+        self._unread.clear()
+        now = time.monotonic()
+        self.tally.seconds += now - self._read_at
+        self._read_at = now
 
     def _report(self, state: Any) -> None:
         tally = self.tally
         seconds, tokens = tally.seconds - self._window[0], tally.tokens - self._window[1]
-        self._tell(
+        self.tell(
             Progress(
                 step=state.global_step,
                 total=state.max_steps,

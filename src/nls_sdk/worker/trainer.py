@@ -38,7 +38,9 @@ def lora_config(recipe: Recipe) -> LoraConfig:
     )
 
 
-def sft_config(recipe: Recipe, staging: Path, dtype: torch.dtype, device: torch.device) -> SFTConfig:
+def sft_config(
+    recipe: Recipe, staging: Path, dtype: torch.dtype, device: torch.device, *, whole_steps: bool = False
+) -> SFTConfig:
     """The recipe's training, in TRL's terms.
 
     Args:
@@ -46,13 +48,17 @@ def sft_config(recipe: Recipe, staging: Path, dtype: torch.dtype, device: torch.
         staging: Where checkpoints are written before they are published.
         dtype: What the weights are held in.
         device: What the training runs on.
+        whole_steps: Hand over a whole optimizer step's examples at once.
     """
+    batch, accumulation = recipe.per_device_batch_size, recipe.gradient_accumulation_steps
+    if whole_steps:
+        batch, accumulation = batch * accumulation, 1
     return SFTConfig(
         output_dir=str(staging),
         num_train_epochs=recipe.epochs,
         max_steps=recipe.max_steps or -1,
-        per_device_train_batch_size=recipe.per_device_batch_size,
-        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=accumulation,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.lr_scheduler,
         warmup_steps=recipe.warmup_ratio,
@@ -100,6 +106,8 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         self._checkpoints = checkpoints
         self._staging = Path(str(config.output_dir))
         self._meter = meter
+        self._rows = rows
+        self._recipe = recipe
         self._sampler = StepSampler(
             [len(row.tokens) for row in rows], step_size=recipe.effective_batch_size, seed=recipe.seed
         )
@@ -131,7 +139,10 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         """TRL's loss, counted."""
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
         if model.training:
-            self._meter.count(inputs, (loss[0] if return_outputs else loss).detach())
+            tokens = int(inputs["attention_mask"].sum())
+            self._meter.count(
+                len(inputs["input_ids"]), tokens, (loss[0] if return_outputs else loss).detach()
+            )
         return loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> StepSampler:

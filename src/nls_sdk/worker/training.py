@@ -19,6 +19,7 @@ from ..tasks import DryRun, Train
 from .data import Row, tokenize
 from .devices import DeviceName, choose_device, choose_dtype, describe, peak_memory
 from .files import whole_folder
+from .lean.trainer import LeanTrainer, why_not_lean
 from .loading import context_length, fetch, load_model, load_tokenizer
 from .meter import Meter, Tally
 from .telling import Tell
@@ -67,8 +68,12 @@ def open_trainer(
     shop: Workshop, rows: Sequence[Row], recipe: Recipe, checkpoints: Path, meter: Meter
 ) -> AdapterTrainer:
     """The trainer of a new adapter on the model, which is changed in place."""
-    config = sft_config(recipe, checkpoints / ".staging", shop.dtype, shop.device)
-    return AdapterTrainer(shop.model, shop.tokenizer, rows, recipe, config, checkpoints, meter)
+    reason = why_not_lean(shop.model, recipe)
+    if reason is not None:
+        meter.tell(Log(f"TRL's own step trains, and not the lean one: {reason}"))
+    kind = AdapterTrainer if reason else LeanTrainer
+    config = sft_config(recipe, checkpoints / ".staging", shop.dtype, shop.device, whole_steps=reason is None)
+    return kind(shop.model, shop.tokenizer, rows, recipe, config, checkpoints, meter)
 
 
 def train(directory: RunDirectory, task: Train, tell: Tell, device: DeviceName = "auto") -> Succeeded:

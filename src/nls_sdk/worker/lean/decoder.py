@@ -1,0 +1,119 @@
+"""The forward pass of Llama's family of decoders over rows that stand end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from .batch import Fields
+from .functions import rms_norm, rotate
+from .projection import Projection
+
+Attention: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Takes queries, keys and values; see `PaddedAttention.__call__`."""
+
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+"""What transformers calls the architectures whose layers are these."""
+
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The layers that can have an adapter."""
+
+
+class Layer:
+    """One decoder layer over joint projections."""
+
+    def __init__(self, layer: Any, config: Any) -> None:
+        """Read the weights out of transformers' layer, whose own become views of the joint ones."""
+        attention, mlp = layer.self_attn, layer.mlp
+        self._size = attention.head_dim
+        self._heads = config.num_attention_heads
+        self._key_heads = config.num_key_value_heads
+        self._epsilon = config.rms_norm_eps
+        self._in_norm = layer.input_layernorm.weight.detach()
+        self._mid_norm = layer.post_attention_layernorm.weight.detach()
+        self._head_norm = _head_norm(attention, self._heads, self._key_heads)
+        self.qkv = Projection([attention.q_proj, attention.k_proj, attention.v_proj])
+        self.out = Projection([attention.o_proj])
+        self.gate_up = Projection([mlp.gate_proj, mlp.up_proj])
+        self.down = Projection([mlp.down_proj])
+
+    def projections(self) -> Iterator[Projection]:
+        """In the order in which they are used."""
+        return iter((self.qkv, self.out, self.gate_up, self.down))
+
+    def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor, attend: Attention) -> Tensor:
+        """`(tokens, size)` to the same."""
+        turned = self._heads + self._key_heads
+        qkv = self.qkv(rms_norm(hidden, self._in_norm, self._epsilon)).unflatten(1, (-1, self._size))
+        qk, v = qkv.split([turned, self._key_heads], 1)
+        if self._head_norm is not None:
+            qk = rms_norm(qk, self._head_norm, self._epsilon)
+        q, k = rotate(qk, cos, sin).split([self._heads, self._key_heads], 1)
+        hidden = hidden + self.out(attend(q, k, v))
+        gate, up = self.gate_up(rms_norm(hidden, self._mid_norm, self._epsilon)).chunk(2, 1)
+        return hidden + self.down(torch.nn.functional.silu(gate) * up)
+
+
+class Decoder:
+    """A causal language model of transformers, with PEFT's LoRA layers in it, for the lean step.
+
+    Attributes:
+        layers: Its layers.
+        head: The projection onto the vocabulary, `(vocabulary, size)`.
+    """
+
+    def __init__(self, model: Any) -> None:
+        """Read a model that `unfit` finds fit; its weights stay shared with it."""
+        inner = model.model
+        self._embedding = inner.embed_tokens.weight.detach()
+        self._rotary = inner.rotary_emb
+        self._norm = inner.norm.weight.detach()
+        self._epsilon = model.config.rms_norm_eps
+        self.head = model.lm_head.weight.detach()
+        self.layers = [Layer(layer, model.config) for layer in inner.layers]
+
+    def projections(self) -> Iterator[Projection]:
+        """All of them, from the first layer to the last."""
+        for layer in self.layers:
+            yield from layer.projections()
+
+    def __call__(self, fields: Fields, attend: Attention) -> Tensor:
+        """What predicts the answer tokens: `(answers, size)`."""
+        hidden = torch.nn.functional.embedding(fields.tokens, self._embedding)
+        cos, sin = self._rotary(hidden, fields.positions[None])
+        half = cos.shape[-1] // 2
+        cos, sin = cos[0, :, None, :half], sin[0, :, None, :half]
+        for layer in self.layers:
+            hidden = layer(hidden, cos, sin, attend)
+        return rms_norm(hidden.index_select(0, fields.places), self._norm, self._epsilon)
+
+
+def unfit(model: Any) -> str | None:
+    """Why a model cannot be read as such a decoder; None when it can."""
+    config = model.config
+    if config.model_type not in MODEL_TYPES:
+        return f"the architecture {config.model_type} is not one of {', '.join(MODEL_TYPES)}"
+    if config.hidden_act != "silu":
+        return f"its activation is {config.hidden_act}"
+    if getattr(config, "mlp_bias", False):
+        return "its MLP has biases"
+    if config.attention_dropout:
+        return "it has attention dropout"
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"} or (config.model_type == "mistral" and config.sliding_window):
+        return "its attention has a window"
+    if model.lm_head.bias is not None:
+        return "its projection onto the vocabulary has a bias"
+    return None
+
+
+def _head_norm(attention: Any, heads: int, key_heads: int) -> Tensor | None:
+    """The weights of the norms of queries and keys, head by head, `(heads + key heads, size)`."""
+    if not hasattr(attention, "q_norm"):
+        return None
+    queries, keys = attention.q_norm.weight.detach(), attention.k_norm.weight.detach()
+    return torch.cat([queries.expand(heads, -1), keys.expand(key_heads, -1)])

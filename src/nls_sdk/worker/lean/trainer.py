@@ -1,0 +1,77 @@
+"""TRL's trainer with the lean step in place of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ...recipe import Recipe
+from ..trainer import AdapterTrainer
+from .batch import Batch
+from .decoder import PROJECTIONS, unfit
+from .loader import StepLoader
+from .optimizer import StepEnd
+from .step import LeanStep
+
+
+def why_not_lean(model: Any, recipe: Recipe) -> str | None:
+    """Why the lean step cannot train a model by a recipe; None when it can."""
+    if recipe.lora_dropout:
+        return "lora_dropout is not 0"
+    if recipe.gradient_checkpointing:
+        return "gradient_checkpointing is set"
+    others = {name.strip() for name in recipe.target_modules.split(",")} - {"all-linear", *PROJECTIONS}
+    if others:
+        return f"target_modules names {', '.join(sorted(others))}"
+    return unfit(model)
+
+
+class LeanTrainer(AdapterTrainer):
+    """`AdapterTrainer` that takes a whole optimizer step's examples at once, through the lean step.
+
+    Everything around the step is TRL's: the loop, the schedule, checkpoints, callbacks. It wants a
+    configuration whose batch is the recipe's effective one.
+    """
+
+    _step: LeanStep
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Flatten the adapter, which is loaded by now, and make the optimizer of it."""
+        peft: Any = self.model
+        self._step = LeanStep(peft.get_base_model())
+        args = self.args
+        self.optimizer = StepEnd(
+            self._step.adapter,
+            max_norm=args.max_grad_norm,
+            lr=args.learning_rate,
+            betas=(args.adam_beta1, args.adam_beta2),
+            eps=args.adam_epsilon,
+            weight_decay=args.weight_decay,
+        )
+        return self.optimizer
+
+    def get_train_dataloader(self) -> StepLoader:
+        """The examples of a step at a time."""
+        return StepLoader(self._rows, self._sampler, self._recipe.effective_batch_size)
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Forward and backward of a whole step. Returns its loss."""
+        losses = []
+        batches: list[Batch] = inputs
+        for batch in batches:
+            loss = self._step(batch)
+            self._meter.count(batch.examples, batch.trained, loss)
+            losses.append(loss)
+        return torch.stack(losses).sum()
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted here: transformers walks through the whole model for it, at every step."""
+        return 0
+
+    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+        """Clip nothing: the optimizer does."""
+        return torch.zeros(())
+
+    def _get_num_items_in_batch(self, batch_samples: Any, device: Any) -> None:
+        """Each batch knows its step's answer tokens."""
