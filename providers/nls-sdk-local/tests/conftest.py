@@ -1,4 +1,4 @@
-"""A disk of one megabyte."""
+"""A provider whose worker is a stub, and a disk of one megabyte."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from client import STUB
+
+from nls_sdk_local import LocalProvider
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> Iterator[LocalProvider]:
+    """With a home of its own; nothing that a test started outlives it."""
+    made = LocalProvider(tmp_path / "home", worker=STUB)
+    yield made
+    for record in made.runs():
+        made.cancel(record.run_id)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from client import STUB
 from processes import wait_for
 
 from nls_sdk import attach
@@ -19,14 +18,6 @@ from nls_sdk_local import LocalProvider
 from nls_sdk_local.process import processes_of
 
 Client = Callable[[str, str], "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def provider(tmp_path: Path) -> Iterator[LocalProvider]:
-    made = LocalProvider(tmp_path / "home", worker=STUB)
-    yield made
-    for record in made.runs():
-        made.cancel(record.run_id)
 
 
 @pytest.fixture

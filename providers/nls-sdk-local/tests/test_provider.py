@@ -25,11 +25,6 @@ PAIRS = [(f"question {i}", "lang:go") for i in range(10)]
 
 
 @pytest.fixture
-def provider(tmp_path: Path) -> LocalProvider:
-    return LocalProvider(tmp_path / "home", worker=STUB)
-
-
-@pytest.fixture
 def train(provider: LocalProvider) -> Train:
     data = push_dataset(provider, Dataset.from_pairs(PAIRS))
     return Train(name="quick", base="some/model", data=data, recipe=Recipe(epochs=2))

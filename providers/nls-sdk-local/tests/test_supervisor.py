@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ from nls_sdk.recipe import Recipe
 from nls_sdk.tasks import Serve, Train
 from nls_sdk_local import LocalProvider
 from nls_sdk_local.process import processes_of
-
-
-@pytest.fixture
-def provider(tmp_path: Path) -> Iterator[LocalProvider]:
-    made = LocalProvider(tmp_path / "home", worker=STUB)
-    yield made
-    for record in made.runs():
-        made.cancel(record.run_id)
 
 
 def train(name: str) -> Train:
