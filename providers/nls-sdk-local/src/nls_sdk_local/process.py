@@ -16,7 +16,7 @@ MARK = "NLS_RUN"
 def identity(pid: int) -> int | None:
     """A number that this process has and no later one with the same pid; None when there is no process.
 
-    It is the same whoever asks, and steps of the clock do not change it.
+    It is the same whoever asks, and steps of the clock do not change it (from psutil 7.1 on).
     """
     try:
         process = psutil.Process(pid)
