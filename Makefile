@@ -12,7 +12,7 @@ demo: $(READY)  ## the whole job on this machine; its last table has the time of
 	$(BIN)/nls-finetune demo --provider local
 
 test: $(READY)  ## all tests
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(READY)  ## format, lint, layers, types
 	$(BIN)/ruff format --check .
