@@ -9,8 +9,7 @@ from typing import Any
 
 from nls_sdk.sourcegraph.basic import BasicQuery, basic_queries
 from nls_sdk.sourcegraph.dates import read_date
-from nls_sdk.sourcegraph.reading import Query
-from nls_sdk.sourcegraph.syntax import Filter, Form, Kind, Node, Operator, Pattern
+from nls_sdk.sourcegraph.syntax import Filter, Form, Kind, Node, Operator, Pattern, Query
 
 
 def filters(query: Query) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from .findings import QueryError
 from .languages import language
 from .linting import lint
 from .predicates import PREDICATES
-from .reading import Query, parse
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType
+from .reading import parse
+from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, Query
 from .validation import validate
 
 _RESULTS = {

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from .fields import FIELDS, Value
 from .findings import Finding, QueryError
 from .predicates import PREDICATES
-from .reading import Query, parse
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, leaves, span
+from .reading import parse
+from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, Query, leaves, span
 
 TYPES = ("file", "path", "repo", "symbol", "diff", "commit", "structural")
 """Every value of ``type:`` that finds something."""
