@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from itertools import chain, product
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from .findings import Finding, QueryError
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, Query, fold
+from .syntax import Filter, Form, Kind, Leaf, Node, Operator, Pattern, PatternType, Query, fold
 
 MOST = 2000
 """How many basic queries one query may expand to before it is refused."""
@@ -44,7 +44,7 @@ def basic_queries(query: Query) -> list[BasicQuery]:
         return [BasicQuery((), None)]
     if flat := _flat(tree, mode):
         return [flat]
-    parts = [_alternatives(node) or [[node]] for node in juxtapose(terms(tree, mode), mode)]
+    parts = [_alternatives(node) or [[node]] for node in _juxtapose(tree, mode)]
     return [_basic(nodes) for nodes in _multiplied(parts)]
 
 
@@ -61,46 +61,56 @@ def _flat(tree: Node, mode: PatternType) -> BasicQuery | None:
         else:
             return None
     if isinstance(words, Operator):
-        if words.kind is not Kind.CONCAT or any([isinstance(word, Operator) for word in words.operands]):
+        if words.kind is not Kind.CONCAT or not all(isinstance(word, Pattern) for word in words.operands):
             return None
-        words = fold(Kind.AND, juxtapose(terms(words, mode), mode))
-    elif words is not None and mode is not PatternType.KEYWORD:
-        words = terms(words, mode)
+        if mode is PatternType.KEYWORD:
+            words = Operator(Kind.AND, words.operands)
+    if words is not None and mode is not PatternType.KEYWORD:
+        words = fold(Kind.AND, _juxtapose(words, mode))
     return BasicQuery(tuple(filters), words)
 
 
-def terms(node: Node, mode: PatternType) -> Node:
-    """The tree with every ``content:`` as the term that it is, and terms as the pattern type has them."""
-    if isinstance(node, Operator):
-        return Operator(node.kind, tuple([terms(operand, mode) for operand in node.operands]))
-    if isinstance(node, Filter):
-        if node.field != "content":
-            return node
+def _term(leaf: Leaf, mode: PatternType) -> Leaf:
+    """A ``content:`` as the term that it is, and a term as the pattern type has it."""
+    if isinstance(leaf, Filter):
+        if leaf.field != "content":
+            return leaf
         form = Form.SLASHED if mode is PatternType.REGEXP else Form.QUOTED
-        return Pattern(node.value, node.negated, form, node.start, node.end)
-    if mode is PatternType.REGEXP and node.form is not Form.QUOTED:
-        return evolve(node, text=_escape_parens(node.text), form=Form.SLASHED)
-    if mode is PatternType.STRUCTURAL:
-        return evolve(node, text=node.text.replace("...", ":[_]"))
-    return node
+        return Pattern(leaf.value, leaf.negated, form, leaf.start, leaf.end)
+    if mode is PatternType.REGEXP and leaf.form is not Form.QUOTED:
+        return Pattern(_escape_parens(leaf.text), leaf.negated, Form.SLASHED, leaf.start, leaf.end)
+    if mode is PatternType.STRUCTURAL and "..." in leaf.text:
+        text = leaf.text.replace("...", ":[_]")
+        return Pattern(text, leaf.negated, leaf.form, leaf.start, leaf.end)
+    return leaf
 
 
 def _escape_parens(source: str) -> str:
     """Forgives the parentheses of a call in a regular expression: ``f()`` and ``f(`` at its end."""
-    source = re.sub(r"(?<!\\)\(\)", r"\(\)", source)
-    return re.sub(r"(?<!\\)\($", r"\(", source)
+    if "(" not in source:
+        return source
+    return _OPEN_AT_END.sub(r"\(", _EMPTY_CALL.sub(r"\(\)", source))
 
 
-def juxtapose(node: Node, mode: PatternType) -> list[Node]:
-    """The tree with terms side by side joined as the pattern type has it.
+_EMPTY_CALL = re.compile(r"(?<!\\)\(\)")
+_OPEN_AT_END = re.compile(r"(?<!\\)\($")
+
+
+def _juxtapose(node: Node, mode: PatternType) -> list[Node]:
+    """The tree with terms as the pattern type has them, and those side by side joined.
 
     Returns:
         One node, or several when they stand side by side and cannot be joined: they become operands of
         the operator above, which is what the server makes of them.
     """
     if not isinstance(node, Operator):
-        return [node]
-    operands = [result for operand in node.operands for result in juxtapose(operand, mode)]
+        return [_term(node, mode)]
+    operands: list[Node] = []
+    for operand in node.operands:
+        if isinstance(operand, Operator):
+            operands += _juxtapose(operand, mode)
+        else:
+            operands.append(_term(operand, mode))
     if node.kind is Kind.CONCAT and mode is not PatternType.KEYWORD:
         return _join(operands, mode)
     folded = fold(Kind.OR if node.kind is Kind.OR else Kind.AND, operands)

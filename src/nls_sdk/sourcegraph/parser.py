@@ -50,7 +50,6 @@ from .syntax import (
     negate,
 )
 
-_ARGUMENT = re.compile(r"[()\\]")
 _QUOTES = {
     PatternType.KEYWORD: "\"'/",
     PatternType.STANDARD: "/",
@@ -180,19 +179,11 @@ class Parser:
             position = end
         self._position = position
 
-    def _operator_word(self, position: int) -> str | None:
-        """AND, OR or NOT in lower case, when one stands here and is not text."""
-        text = self._text
-        match = OPERATOR_WORD.match(text, position)
-        if match is None:
-            return None
-        before = text[position - 1] if position > self._start else ""
-        if match[2]:
-            return "not" if not before or before in "()" or is_space(before) else None
-        if before == ")":
-            return match[1].lower()
-        stays_text = not before or not is_space(before) or text[match.end() : match.end() + 1] in ("", ")")
-        return None if stays_text else match[1].lower()
+    def _operator_word(self, position: int) -> str:
+        """AND, OR or NOT in lower case, when one stands here and is not text; otherwise nothing."""
+        match = OPERATOR_WORD.match(self._text, position)
+        word = match[0].lower() if match else ""
+        return "" if position == self._start and word != "not" else word
 
     def _group(self, position: int) -> Node | None:
         """Reads a parenthesized expression; None when the parentheses belong to a term."""
@@ -236,7 +227,7 @@ class Parser:
         elif (
             (call := CALL.match(text, at))
             and (field, call[0]) in PREDICATES
-            and (close := self._argument(call))
+            and (close := self._balance.close(call.end()))
         ):
             end = close + 1
             value = text[at:end]
@@ -255,23 +246,6 @@ class Parser:
             return bare.end()
         end = self._balance.end(at)
         return end_of(STUMP, self._text, at) if end is None else end
-
-    def _argument(self, call: re.Match[str]) -> int | None:
-        """Where the parenthesis of a predicate closes, or None when it does not."""
-        depth = 0
-        position = call.end()
-        while match := _ARGUMENT.search(self._text, position):
-            position = match.end()
-            match match[0]:
-                case "(":
-                    depth += 1
-                case ")":
-                    depth -= 1
-                    if depth == 0:
-                        return match.start()
-                case _:
-                    position += 1
-        return None
 
     def _term_end(self, position: int) -> int:
         text, regexp = self._text, self._mode is PatternType.REGEXP

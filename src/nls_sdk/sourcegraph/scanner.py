@@ -25,10 +25,15 @@ SIMPLE = re.compile(
 """A word that every pattern type reads alike, and its parts: all of it, ``-``, letters, a colon, the rest.
 Operators, groups and what begins with a quote or a slash are none."""
 FIELD_START = re.compile(r"-?([A-Za-z]+):")
-OPERATOR_WORD = re.compile(rf"(?i:(and|or)(?=[{SPACE}()]|\Z)|(not)(?=[{SPACE}]))")
+OPERATOR_WORD = re.compile(
+    rf"(?i:(?<=[{SPACE})])(?:and|or)(?=[{SPACE}(])|(?<=\))(?:and|or)(?=\)|\Z)"
+    rf"|(?<![^{SPACE}()])not(?=[{SPACE}]))"
+)
+"""AND, OR and NOT where they are not text, but for an AND or OR at the very start."""
 _INNER_WORD = re.compile(rf"(?i:and|or|not)(?=[{SPACE}(])")
 
 _INTERESTING = re.compile(rf"[{SPACE}()\\:]")
+_PARENTHESIS = re.compile(r"[()\\]")
 _STOPS = {delimiter: re.compile(rf"[\\{delimiter}]") for delimiter in "\"'/"}
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _WHITESPACE = "".join(re.findall(f"[{SPACE}]", "".join(map(chr, range(0x3001)))))
@@ -50,6 +55,26 @@ class Balance:
     def __init__(self, text: str) -> None:
         self._text = text
         self._hopeless: set[int] = set()
+        self._never_closed: set[int] = set()
+
+    def close(self, start: int) -> int | None:
+        """Where the parenthesis at ``start`` closes, whatever is inside, or None when it does not."""
+        if start in self._never_closed:
+            return None
+        open_at = list[int]()
+        position = start
+        while match := _PARENTHESIS.search(self._text, position):
+            position = match.end()
+            if match[0] == "(":
+                open_at.append(match.start())
+            elif match[0] == ")":
+                open_at.pop()
+                if not open_at:
+                    return match.start()
+            else:
+                position += 1
+        self._never_closed.update(open_at)
+        return None
 
     def end(self, start: int) -> int | None:
         """Where the term that begins at ``start`` ends, or None when its parentheses do not balance.

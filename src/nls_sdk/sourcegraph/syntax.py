@@ -180,9 +180,9 @@ def fold(kind: Kind, operands: Sequence[Node]) -> Node | None:
 
 def is_empty(node: Node) -> bool:
     """Whether a filter has no value or a term no text."""
-    if isinstance(node, Filter):
-        return not node.value
-    return isinstance(node, Pattern) and not node.text
+    if isinstance(node, Operator):
+        return False
+    return not (node.value if isinstance(node, Filter) else node.text)
 
 
 def leaves(node: Node | None) -> Iterator[Leaf]:
