@@ -23,35 +23,9 @@ from typing import Any
 
 from server_form import filters, tree
 
-from nls_sdk.sourcegraph import QueryError, parse, validate
+from nls_sdk.sourcegraph import OPERATORS, QueryError, parse, validate
 
 _MEASURES = ("verdict", "kind", "filters", "tree")
-_NAIVE = frozenset(
-    [
-        "repo",
-        "file",
-        "lang",
-        "language",
-        "l",
-        "content",
-        "type",
-        "case",
-        "rev",
-        "fork",
-        "archived",
-        "visibility",
-        "context",
-        "author",
-        "committer",
-        "before",
-        "after",
-        "message",
-        "count",
-        "timeout",
-        "patterntype",
-        "select",
-    ]
-)
 
 
 def main() -> None:
@@ -122,7 +96,7 @@ def _naive(wild: Iterable[dict[str, Any]]) -> None:
         return
     checks: dict[str, Callable[[dict[str, Any]], bool]] = {
         "word: in a list": lambda case: all(
-            word.lower() in _NAIVE
+            word.lower() in OPERATORS
             for word in re.findall(r"(?<![\w:/])-?([A-Za-z_]+):(?!//)", re.sub(r'"[^"]*"', "", case["query"]))
         ),
         "nls_sdk": lambda case: not validate(case["query"], case["pattern_type"]),

@@ -159,7 +159,9 @@ class Parser:
                 node = self._leaf(position)
             (filters if _only_filters(node) else terms).append(node)
         joined = fold(Kind.CONCAT, terms)
-        return fold(Kind.AND, filters if joined is None else [*filters, joined])
+        if joined is None or not filters:
+            return joined or fold(Kind.AND, filters)
+        return fold(Kind.AND, [*filters, joined])
 
     def _simple(self, filters: list[Node], terms: list[Node]) -> None:
         """Reads the simple words that stand here, as most queries have nothing else."""

@@ -6,7 +6,7 @@ from .findings import Finding, QueryError
 from .parser import parse_tree
 from .syntax import Kind, Node, Operator, PatternType, Query, span
 
-_SPELLINGS = {
+SPELLINGS = {
     "keyword": PatternType.KEYWORD,
     "standard": PatternType.STANDARD,
     "lucky": PatternType.STANDARD,
@@ -16,6 +16,8 @@ _SPELLINGS = {
     "structural": PatternType.STRUCTURAL,
     "codycontext": PatternType.KEYWORD,
 }
+"""Every value of ``patterntype:``, and how terms are read then."""
+
 _PHRASES = (PatternType.STANDARD, PatternType.LITERAL)
 """The pattern types in which terms side by side are one phrase."""
 
@@ -36,9 +38,9 @@ def parse(query: str, pattern_type: str = "keyword") -> Query:
         ValueError: There is no such pattern type.
     """
     try:
-        mode = _SPELLINGS[pattern_type]
+        mode = SPELLINGS[pattern_type]
     except KeyError:
-        raise ValueError(f"no pattern type {pattern_type!r}; there are {', '.join(_SPELLINGS)}") from None
+        raise ValueError(f"no pattern type {pattern_type!r}; there are {', '.join(SPELLINGS)}") from None
     if "patterntype:" in query.lower():
         mode = _override(query) or mode
     return _read(query, mode)
@@ -52,7 +54,7 @@ def _override(query: str) -> PatternType | None:
         return None
     for entry in reversed(filters):
         if entry.field == "patterntype":
-            return _SPELLINGS.get(entry.value.lower())
+            return SPELLINGS.get(entry.value.lower())
     return None
 
 

@@ -35,7 +35,7 @@ _INNER_WORD = re.compile(rf"(?i:and|or|not)(?=[{SPACE}(])")
 _INTERESTING = re.compile(rf"[{SPACE}()\\:]")
 _PARENTHESIS = re.compile(r"[()\\]")
 _STOPS = {delimiter: re.compile(rf"[\\{delimiter}]") for delimiter in "\"'/"}
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
+ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _WHITESPACE = "".join(re.findall(f"[{SPACE}]", "".join(map(chr, range(0x3001)))))
 _IS_SPACE = frozenset(_WHITESPACE)
 
@@ -159,7 +159,7 @@ def quoted_value(text: str, start: int) -> tuple[str, int]:
 def _inside(text: str, start: int, unknown: Callable[[int, str], str]) -> tuple[str, int] | None:
     """Reads up to the delimiter that stands at ``start``; ``unknown`` says what an unknown escape means."""
     delimiter = text[start]
-    known = _ESCAPES if delimiter != "/" else {}
+    known = ESCAPES if delimiter != "/" else {}
     stop = _STOPS[delimiter]
     position = start + 1
     parts: list[str] = []
