@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from .findings import Finding, QueryError
 from .parser import parse_tree
+from .scanner import SPACE
 from .syntax import Kind, Node, Operator, PatternType, Query, span
 
 SPELLINGS = {
@@ -17,6 +20,9 @@ SPELLINGS = {
     "codycontext": PatternType.KEYWORD,
 }
 """Every value of ``patterntype:``, and how terms are read then."""
+
+_READ_DIFFERENTLY = re.compile(rf"[\"'()]|(?<![^{SPACE}])/|\\(?:[{SPACE}]|\Z)")
+"""What pattern types do not agree on: quotes, parentheses, regexes between slashes and escaped spaces."""
 
 _PHRASES = (PatternType.STANDARD, PatternType.LITERAL)
 """The pattern types in which terms side by side are one phrase."""
@@ -42,20 +48,23 @@ def parse(query: str, pattern_type: str = "keyword") -> Query:
     except KeyError:
         raise ValueError(f"no pattern type {pattern_type!r}; there are {', '.join(SPELLINGS)}") from None
     if "patterntype:" in query.lower():
-        mode = _override(query) or mode
+        return _read_as_it_asks(query, mode)
     return _read(query, mode)
 
 
-def _override(query: str) -> PatternType | None:
-    """The pattern type that the text itself asks for, which the server looks up in a literal reading."""
+def _read_as_it_asks(text: str, mode: PatternType) -> Query:
+    """Reads a query by its own ``patterntype:``, which the server looks up in a literal reading."""
     try:
-        filters = _read(query, PatternType.LITERAL).filters
+        literal = _read(text, PatternType.LITERAL)
     except QueryError:
-        return None
-    for entry in reversed(filters):
+        return _read(text, mode)
+    for entry in reversed(literal.filters):
         if entry.field == "patterntype":
-            return SPELLINGS.get(entry.value.lower())
-    return None
+            mode = SPELLINGS.get(entry.value.lower(), mode)
+            break
+    if _READ_DIFFERENTLY.search(text):
+        return _read(text, mode)
+    return Query(text, mode, literal.tree, literal.empty, literal.literal_parens)
 
 
 def _read(text: str, mode: PatternType) -> Query:
