@@ -16,42 +16,17 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from server_form import filters, tree
 
-from nls_sdk.sourcegraph import QueryError, parse, validate
+from nls_sdk.metrics import syntax_valid
+from nls_sdk.sourcegraph import OPERATORS, QueryError, parse, validate
 
 _MEASURES = ("verdict", "kind", "filters", "tree")
-_NAIVE = frozenset(
-    [
-        "repo",
-        "file",
-        "lang",
-        "language",
-        "l",
-        "content",
-        "type",
-        "case",
-        "rev",
-        "fork",
-        "archived",
-        "visibility",
-        "context",
-        "author",
-        "committer",
-        "before",
-        "after",
-        "message",
-        "count",
-        "timeout",
-        "patterntype",
-        "select",
-    ]
-)
 
 
 def main() -> None:
@@ -71,7 +46,9 @@ def main() -> None:
     _table("half", results, lambda case: "looked at" if _half(case) == 0 else "held back")
     _table("origin", results, lambda case: case["origin"].split("/")[0])
     _table("pattern type", results, lambda case: case["pattern_type"])
-    _naive(case for case in cases if case["origin"] == "wild")
+    _table("error kind", [row for row in results if row[0]["error_kind"]], lambda case: case["error_kind"])
+    _naive("wild queries", [case for case in cases if case["origin"] == "wild"])
+    _naive("all queries", cases)
     _list(results, options.list)
 
 
@@ -106,31 +83,31 @@ def _table(
     groups: dict[str, Counter[tuple[str, bool]]] = {}
     for case, agrees in results:
         groups.setdefault(key(case), Counter()).update(agrees.items())
-    print(f"\n{title:<16}" + "".join(f"{measure:>26}" for measure in _MEASURES))
+    print(f"\n{title:<34}" + "".join(f"{measure:>26}" for measure in _MEASURES))
     for name, counts in sorted(groups.items()):
         cells = []
         for measure in _MEASURES:
             right, total = counts[measure, True], counts[measure, True] + counts[measure, False]
             cells.append(f"{right:>8}/{total:<6} {100 * right / total:6.2f} %" if total else "")
-        print(f"{name:<16}" + "".join(f"{cell:>26}" for cell in cells))
+        print(f"{name:<34}" + "".join(f"{cell:>26}" for cell in cells))
 
 
-def _naive(wild: Iterable[dict[str, Any]]) -> None:
-    """A check of ``word:`` against a list of operators, beside the parser, on queries really used."""
-    rows = list(wild)
-    if not rows:
-        return
+def _naive(title: str, rows: list[dict[str, Any]]) -> None:
+    """Checks of ``word:`` against a list of operators, beside the parser: how often each is wrong."""
     checks: dict[str, Callable[[dict[str, Any]], bool]] = {
         "word: in a list": lambda case: all(
-            word.lower() in _NAIVE
+            word.lower() in OPERATORS
             for word in re.findall(r"(?<![\w:/])-?([A-Za-z_]+):(?!//)", re.sub(r'"[^"]*"', "", case["query"]))
         ),
-        "nls_sdk": lambda case: not validate(case["query"], case["pattern_type"]),
+        "syntax_valid": lambda case: syntax_valid(case["query"]),
+        "validate": lambda case: not validate(case["query"], case["pattern_type"]),
     }
-    print("\nwild queries     accepted wrongly   refused wrongly")
+    print(f"\n{title:<16}{'accepted wrongly':>24}{'refused wrongly':>24}")
     for name, check in checks.items():
-        wrong = Counter((case["valid"], check(case)) for case in rows)
-        print(f"{name:<16} {wrong[False, True]:>17} {wrong[True, False]:>17}   of {len(rows)}")
+        counts = Counter((case["valid"], check(case)) for case in rows)
+        invalid, valid = (counts[verdict, False] + counts[verdict, True] for verdict in (False, True))
+        accepted, refused = counts[False, True], counts[True, False]
+        print(f"{name:<16}{f'{accepted} of {invalid}':>24}{f'{refused} of {valid}':>24}")
 
 
 def _list(results: list[tuple[dict[str, Any], dict[str, bool]]], most: int) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 from nls_sdk.sourcegraph.basic import BasicQuery, basic_queries
 from nls_sdk.sourcegraph.dates import read_date
-from nls_sdk.sourcegraph.reading import Query
-from nls_sdk.sourcegraph.syntax import Filter, Form, Kind, Node, Operator, Pattern
+from nls_sdk.sourcegraph.scanner import ESCAPES
+from nls_sdk.sourcegraph.syntax import Filter, Form, Kind, Node, Operator, Pattern, Query
+
+_ESCAPES = {'"': '\\"'} | {character: "\\" + letter for letter, character in ESCAPES.items()}
 
 
 def filters(query: Query) -> list[dict[str, Any]]:
@@ -80,21 +82,10 @@ def _node(node: Node) -> str:
 
 def _quote(text: str) -> str:
     """As Go's strconv.Quote."""
-    named = {
-        "\a": "\\a",
-        "\b": "\\b",
-        "\f": "\\f",
-        "\n": "\\n",
-        "\r": "\\r",
-        "\t": "\\t",
-        "\v": "\\v",
-        "\\": "\\\\",
-        '"': '\\"',
-    }
     parts = []
     for character in text:
-        if character in named:
-            parts.append(named[character])
+        if character in _ESCAPES:
+            parts.append(_ESCAPES[character])
         elif character == " " or character.isprintable():
             parts.append(character)
         elif (code := ord(character)) < 0x80:

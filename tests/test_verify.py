@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nls_sdk import Dataset, Recipe
+from nls_sdk import Dataset, Recipe, synthetic
 from nls_sdk.artifacts import Artifact, fingerprint
 from nls_sdk.dataset import Example
 from nls_sdk.errors import ArtifactError, ConfigError, ProviderUnavailable
@@ -98,21 +98,47 @@ def test_a_system_message_that_the_server_will_not_say(paths: DataPaths) -> None
     assert "2 examples have the system message 'Other.'" in message
 
 
-def test_an_answer_that_is_no_query_is_a_warning(paths: DataPaths) -> None:
-    append(paths.train, Example.of("find z", "branch:main z").to_row())
+@pytest.mark.parametrize(
+    ("answer", "place", "fix"),
+    [
+        ("lang:py z", "column 1: There is no language 'py'", "Write lang:python."),
+        ("find bug after:2023-01-01", "column 10: after: works only", "Add type:commit or type:diff."),
+        ("z branch:main", "column 3: branch: is no filter", "Use rev:NAME"),
+        ("z -test", "column 3: - does not exclude a term", "Write NOT test."),
+        ("a )", "column 3: This parenthesis was never opened", "Remove it"),
+    ],
+)
+def test_an_answer_that_the_server_refuses_or_does_in_part(
+    paths: DataPaths, answer: str, place: str, fix: str
+) -> None:
+    append(paths.val, Example.of("find z", answer).to_row())
+    (check,) = [check for check in verify_data(paths) if check.status != "ok"]
+    assert (check.name, check.status) == (f"{paths.val}:2", "failed")
+    assert f"{answer!r}, {place}" in check.message
+    assert fix in check.fix
+
+
+def test_an_operator_that_only_the_server_takes_is_a_warning(paths: DataPaths) -> None:
+    append(paths.train, Example.of("find z", "path:src z").to_row())
     checks = verify_data(paths)
     assert not failed(checks)
-    closed_list, silent = [check for check in checks if check.status == "warning"]
-    assert closed_list.name == silent.name == f"{paths.train}:3"
-    assert "branch" in closed_list.message
-    assert "column 1: branch: is no filter" in silent.message
-
-
-def test_an_answer_that_the_server_refuses_is_a_warning(paths: DataPaths) -> None:
-    append(paths.train, Example.of("find z", "lang:py z").to_row())
-    (warning,) = [check for check in verify_data(paths) if check.status == "warning"]
+    (warning,) = [check for check in checks if check.status == "warning"]
     assert warning.name == f"{paths.train}:3"
-    assert "There is no language 'py'" in warning.message
+    assert "path:, which the evaluation counts as wrong" in warning.message
+    assert warning.fix == "Use `file:` instead"
+
+
+def test_wrong_answers_are_listed_up_to_a_limit(paths: DataPaths) -> None:
+    for number in range(5):
+        append(paths.train, Example.of(f"find {number}", f"lang:py {number}").to_row())
+    found = wrong(verify_data(paths, limit=2))
+    assert [name for name, _ in found] == [f"{paths.train}:3", f"{paths.train}:4", str(paths.train)]
+    assert found[-1][1] == "answers: 3 more findings"
+
+
+def test_the_generators_data_is_clean(tmp_path: Path) -> None:
+    train, val = synthetic.write(tmp_path, seed=2, train=1500, val=150)
+    assert [check for check in verify_data(DataPaths(train=train, val=val)) if check.status != "ok"] == []
 
 
 def test_a_share_of_valid_answers_is_told(paths: DataPaths) -> None:

@@ -66,7 +66,9 @@ def verify_data(
 ) -> list[Check]:
     """Look at every line of the training and validation data.
 
-    Where nothing is wrong with it, the training is estimated; for that its data is stored at the provider.
+    Rows that cannot be used fail, and so do duplicates, leaks and answers that the server would refuse or
+    silently do only in part, each with its line, its place in the query and the fix. Where nothing failed,
+    the training is estimated; for that its data is stored at the provider.
 
     Args:
         paths: The files.
@@ -87,7 +89,7 @@ def verify_data(
         found += _listed(path, "rows", findings, limit)
         found += _listed(path, "duplicates", data.findings() if data else [], limit)
         found += _listed(path, "length", _too_long(data, recipe.max_length), limit)
-        found += _listed(path, "queries", _invalid_queries(data), limit, status="warning")
+        found += _answers(path, data, limit)
         if data:
             found.append(Check(str(path), "ok", _summary(data, recipe.max_length)))
     train, val = sets.get(paths.train), sets.get(paths.val)
@@ -190,16 +192,21 @@ def _variable(variable: Variable, provider: str, sources: Mapping[str, str]) -> 
     return Check(name, "ok", f"not set ({variable.purpose})")
 
 
-def _listed(
-    path: Path, name: str, findings: Sequence[Finding], limit: int, *, status: _Status = "failed"
-) -> list[Check]:
+def _listed(path: Path, name: str, findings: Sequence[Finding], limit: int) -> list[Check]:
     checks = [
-        Check(":".join(str(part) for part in (path, f.line, f.column) if part is not None), status, f.message)
-        for f in findings[:limit]
+        Check(
+            ":".join(str(part) for part in (path, f.line, f.column) if part is not None), "failed", f.message
+        )
+        for f in findings
     ]
-    if len(findings) > limit:
-        checks.append(Check(str(path), status, f"{name}: {len(findings) - limit} more findings"))
-    return checks
+    return _up_to(limit, path, name, checks)
+
+
+def _up_to(limit: int, path: Path, name: str, checks: list[Check]) -> list[Check]:
+    if len(checks) <= limit:
+        return checks
+    rest = Check(str(path), checks[0].status, f"{name}: {len(checks) - limit} more findings")
+    return [*checks[:limit], rest]
 
 
 def _tokens(example: Example) -> int:
@@ -234,18 +241,32 @@ def _other_prompt(path: Path, val: Sequence[Example], system: str) -> list[Check
     ]
 
 
-def _invalid_queries(data: Dataset) -> list[Finding]:
-    """Answers with operators that are none, that the server refuses, or that silently fail in part."""
-    found = []
+def _answers(path: Path, data: Dataset, limit: int) -> list[Check]:
+    """What is wrong with the answers, as queries.
+
+    What the server refuses or silently does not do has no place in training data and fails. Operators that
+    it takes and the evaluation does not count, such as ``path:``, are a warning.
+    """
+    wrong: list[Check] = []
+    other: list[Check] = []
     for example in data:
-        if not syntax_valid(example.query):
-            advice = "; ".join(str(one) for one in hallucinations(example.query))
-            found.append(Finding(example.line, f"the answer is not a valid query: {advice or 'blank'}"))
-        found += [
-            Finding(example.line, f"the answer {example.query[:60]!r}, {finding}")
-            for finding in query_findings(example.query)
+        place, said = f"{path}:{example.line}", f"the answer {example.query[:60]!r}"
+        found = query_findings(example.query)
+        wrong += [
+            Check(place, "failed", f"{said}, column {finding.start + 1}: {finding.message}", finding.fix)
+            for finding in found
         ]
-    return found
+        if not found:
+            other += [
+                Check(
+                    place,
+                    "warning",
+                    f"{said} has {one.name}:, which the evaluation counts as wrong",
+                    one.advice,
+                )
+                for one in hallucinations(example.query)
+            ]
+    return _up_to(limit, path, "answers", wrong) + _up_to(limit, path, "operators", other)
 
 
 def _leaks(train: Sequence[Example], val: Sequence[Example], source: Path) -> list[Finding]:

@@ -38,7 +38,20 @@ def test_explain_and_format(call: Call) -> None:
     assert call("query", "format", "  r:a   NOT f:b x").out == "repo:a -file:b x\n"
     refused = call("query", "format", "a )")
     assert refused.code == 2
-    assert "never opened" in refused.err
+    assert "column 3: This parenthesis was never opened" in refused.err
+
+
+def test_explanations_of_a_file_name_its_lines(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "queries.txt"
+    file.write_text("lang:python x\n\nlang:py x\n")
+    first, second = call("query", "explain", "--file", str(file)).out.splitlines()
+    assert first.startswith(f"{file}:1: Finds")
+    assert second.startswith(f"{file}:3: The server refuses")
+
+
+def test_a_query_may_begin_with_a_dash(call: Call) -> None:
+    assert call("query", "format", "-f:test a").out == "-file:test a\n"
+    assert "Write NOT word." in call("query", "check", "-word").out
 
 
 @pytest.mark.parametrize("arguments", [(), ("a", "--file", "b")])

@@ -15,6 +15,7 @@ from nls_sdk.sourcegraph import explain
         ("(repo:a OR repo:b) x", ["matching a.", "Or else", "matching b."]),
         ("repo:a@v1:v2 /x+/", ["at v1 and v2", "a match of /x+/"]),
         ("bug after:2023-01-01", ["refuses", "column 5", "type:commit"]),
+        ("repo:a@ fork:T x", ["matching a, forks too"]),
         ("a )", ["refuses", "never opened"]),
         ("branch:main x", ["Careful", "rev:"]),
         ("a NOT b fork:yes count:all", ['no "b"', "forks too", "all results"]),

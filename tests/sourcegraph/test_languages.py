@@ -14,6 +14,8 @@ def test_names_and_aliases() -> None:
 def test_suggestions() -> None:
     assert suggestion("py") == "Python"
     assert suggestion("javasript") == "JavaScript"
+    assert suggestion("pyton") == "Python"
+    assert suggestion("haskelll") == suggestion("haksell") == suggestion("haskeli") == "Haskell"
     assert suggestion("qqqq") is None
 
 

@@ -48,6 +48,14 @@ def written(query: str, pattern_type: str = "keyword") -> str:
         ("a AND", "(concat a AND)"),
         ("OR a", "(concat OR a)"),
         ("NOT", "NOT"),
+        ("(a)or b", "(or a b)"),
+        ("a or(b)", "(or a b)"),
+        ("(a)or", "(a)or"),
+        (" and b", "(concat and b)"),
+        ("x (and b)", "(concat x and b)"),
+        ("android notes", "(concat android notes)"),
+        ("-foo a:b :c --file:x repo1:y", "(concat -foo a:b :c --file:x repo1:y)"),
+        ("f(a)g file:h(i)j", "(and file:h(i)j f(a)g)"),
         ("lang: go", "go"),
         ('"a \\" b" \'c\'', "(concat 'a \" b' 'c')"),
         ('"\\d+" "\\n"', "(concat '\\\\d+' '\\n')"),
@@ -156,7 +164,15 @@ def test_any_text_is_read_or_refused(text: str, pattern_type: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["(" * 10_000, "(" * 10_000 + "a" + ")" * 10_000, "f(" * 10_000, "a( " * 20_000, '"a ' * 20_000],
+    [
+        "(" * 10_000,
+        "(" * 10_000 + "a" + ")" * 10_000,
+        "f(" * 10_000,
+        "a( " * 20_000,
+        '"a ' * 20_000,
+        "repo:has.path(a " * 5_000,
+        "(" * 99 + "a or b and " * 1_000 + "c" + ")" * 99,
+    ],
 )
 @pytest.mark.parametrize("pattern_type", ["keyword", "standard", "regexp"])
 def test_deep_and_long_input(text: str, pattern_type: str) -> None:

@@ -1,5 +1,7 @@
 """Every rule by which the server refuses a query."""
 
+import time
+
 import pytest
 from hypothesis import given
 from sourcegraph.strategies import PATTERN_TYPES, QUERIES, TEXTS
@@ -115,6 +117,14 @@ def test_a_finding_names_the_place_and_the_fix() -> None:
 def test_too_many_alternatives() -> None:
     (finding,) = validate("(repo:a or repo:b) " * 20)
     assert finding.kind == "too_many_alternatives"
+
+
+@pytest.mark.parametrize(("alternatives", "kinds"), [(1, []), (10, ["too_many_alternatives"])])
+def test_alternatives_before_many_terms(alternatives: int, kinds: list[str]) -> None:
+    start = time.process_time()
+    found = validate("(repo:a or repo:b) " * alternatives + "foo " * 20_000)
+    assert [finding.kind for finding in found] == kinds
+    assert time.process_time() - start < 5
 
 
 @given(QUERIES)

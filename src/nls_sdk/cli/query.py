@@ -10,10 +10,11 @@ import attrs
 import click
 
 from ..errors import DataError
-from ..sourcegraph import QueryError, explain, format, lint, validate
+from ..sourcegraph import PatternType, QueryError, explain, format, lint, validate
 from .app import App, shared
 
-_PATTERN_TYPES = ("keyword", "standard", "literal", "regexp", "structural")
+_DASHES = {"ignore_unknown_options": True}  # a query may begin with a negated filter
+_PATTERN_TYPES = [each.value for each in PatternType]
 
 
 @click.group()
@@ -40,7 +41,7 @@ def _queries(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@query.command()
+@query.command(context_settings=_DASHES)
 @_queries
 @shared
 def check(app: App, text: str | None, file: Path | None, pattern_type: str) -> None:
@@ -65,30 +66,30 @@ def check(app: App, text: str | None, file: Path | None, pattern_type: str) -> N
         raise SystemExit(1)
 
 
-@query.command(name="explain")
+@query.command(name="explain", context_settings=_DASHES)
 @_queries
 @shared
 def explain_(app: App, text: str | None, file: Path | None, pattern_type: str) -> None:
     """Say in plain English what a query does."""
-    _each(app, text, file, "explanation", lambda each: explain(each, pattern_type))
+    rows = [(place, each, explain(each, pattern_type)) for place, each in _given(text, file)]
+    app.answer(
+        {"queries": [{"query": each, "explanation": said} for _, each, said in rows]},
+        "\n".join(place + said for place, _, said in rows),
+    )
 
 
-@query.command(name="format")
+@query.command(name="format", context_settings=_DASHES)
 @_queries
 @shared
 def format_(app: App, text: str | None, file: Path | None, pattern_type: str) -> None:
     """Render a query cleanly, without changing what it asks."""
-    _each(app, text, file, "formatted", lambda each: format(each, pattern_type))
-
-
-def _each(app: App, text: str | None, file: Path | None, key: str, render: Callable[[str], str]) -> None:
     rows = []
     for place, each in _given(text, file):
         try:
-            rows.append({"query": each, key: render(each)})
+            rows.append({"query": each, "formatted": format(each, pattern_type)})
         except QueryError as error:
-            raise DataError(f"{place}{error.finding.message}", path=None, hint=error.finding.fix) from None
-    app.answer({"queries": rows}, "\n".join(row[key] for row in rows))
+            raise DataError(f"{place}{error.message}", path=None, hint=error.finding.fix) from None
+    app.answer({"queries": rows}, "\n".join(row["formatted"] for row in rows))
 
 
 def _given(text: str | None, file: Path | None) -> Iterable[tuple[str, str]]:

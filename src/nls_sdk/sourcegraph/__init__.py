@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .findings import QueryError as QueryError
     from .formatting import format as format
     from .linting import lint as lint
-    from .reading import Query as Query
     from .reading import parse as parse
     from .syntax import Filter as Filter
     from .syntax import Form as Form
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from .syntax import Pattern as Pattern
     from .syntax import PatternType as PatternType
     from .syntax import Predicate as Predicate
+    from .syntax import Query as Query
     from .validation import validate as validate
 
 _ROOMS = {
@@ -45,7 +45,7 @@ _ROOMS = {
     "Pattern": "syntax",
     "PatternType": "syntax",
     "Predicate": "syntax",
-    "Query": "reading",
+    "Query": "syntax",
     "QueryError": "findings",
     "canonical": "comparing",
     "equivalent": "comparing",

@@ -6,7 +6,7 @@ import re
 
 from .dates import is_date
 from .predicates import Argument, PredicateRule
-from .scanner import SPACE, is_space, quoted
+from .scanner import SPACE, end_of, is_space, quoted
 from .values import Fault, regexp_fault
 
 _SPACES = re.compile(f"[{SPACE}]+")
@@ -86,8 +86,7 @@ def _file_query(path: str, argument: str) -> tuple[str, str] | None:
 def _value(argument: str, position: int) -> tuple[str, int]:
     if argument[position : position + 1] in ('"', "'") and (inside := quoted(argument, position)):
         return inside
-    end = _END.match(argument, position).end()  # type: ignore[union-attr]
-    end = max(end, position)
+    end = end_of(_END, argument, position)
     return argument[position:end], end if end > position else len(argument)
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from itertools import product
+from itertools import chain, product
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from .findings import Finding, QueryError
-from .reading import Query
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, fold, leaves
+from .syntax import Filter, Form, Kind, Leaf, Node, Operator, Pattern, PatternType, Query, fold
 
 MOST = 2000
 """How many basic queries one query may expand to before it is refused."""
 
-_PLAIN_TYPES = (PatternType.KEYWORD, PatternType.STANDARD, PatternType.LITERAL)
+LARGEST = 200_000
+"""How many filters and terms several basic queries may have together."""
 
 
 @frozen
@@ -40,66 +39,78 @@ def basic_queries(query: Query) -> list[BasicQuery]:
     Raises:
         QueryError: There would be more than `MOST` of them.
     """
-    if query.tree is None:
+    tree, mode = query.tree, query.pattern_type
+    if tree is None:
         return [BasicQuery((), None)]
-    if flat := _flat(query.tree, query.pattern_type):
+    if flat := _flat(tree, mode):
         return [flat]
-    nodes = juxtapose(terms(query.tree, query.pattern_type), query.pattern_type)
-    return [_basic(conjunction) for conjunction in _expand(nodes)]
+    parts = [_alternatives(node) or [[node]] for node in _juxtapose(tree, mode)]
+    return [_basic(nodes) for nodes in _multiplied(parts)]
 
 
 def _flat(tree: Node, mode: PatternType) -> BasicQuery | None:
     """The one basic query of a plain list of filters and terms, as most queries are; None for any other."""
     operands = tree.operands if isinstance(tree, Operator) and tree.kind is Kind.AND else (tree,)
     filters: list[Filter] = []
-    words: tuple[Node, ...] = ()
+    words: Node | None = None
     for operand in operands:
-        if isinstance(operand, Filter):
-            if operand.field == "content":
-                return None
+        if isinstance(operand, Filter) and operand.field != "content":
             filters.append(operand)
-        elif words or (isinstance(operand, Operator) and operand.kind is not Kind.CONCAT):
-            return None
+        elif words is None and not isinstance(operand, Filter):
+            words = operand
         else:
-            words = operand.operands if isinstance(operand, Operator) else (operand,)
-    if any(isinstance(word, Operator) for word in words):
-        return None
-    read = list(words) if mode in _PLAIN_TYPES else [terms(word, mode) for word in words]
-    joined = read if mode is PatternType.KEYWORD or len(read) < 2 else _join(read, mode)
-    return BasicQuery(tuple(filters), fold(Kind.AND, joined))
+            return None
+    if isinstance(words, Operator):
+        if words.kind is not Kind.CONCAT or not all(isinstance(word, Pattern) for word in words.operands):
+            return None
+        if mode is PatternType.KEYWORD:
+            words = Operator(Kind.AND, words.operands)
+    if words is not None and mode is not PatternType.KEYWORD:
+        words = fold(Kind.AND, _juxtapose(words, mode))
+    return BasicQuery(tuple(filters), words)
 
 
-def terms(node: Node, mode: PatternType) -> Node:
-    """The tree with every ``content:`` as the term that it is, and terms as the pattern type has them."""
-    match node:
-        case Filter(field="content"):
-            form = Form.SLASHED if mode is PatternType.REGEXP else Form.QUOTED
-            return Pattern(node.value, node.negated, form, node.start, node.end)
-        case Pattern() if mode is PatternType.REGEXP and node.form is not Form.QUOTED:
-            return evolve(node, text=_escape_parens(node.text), form=Form.SLASHED)
-        case Pattern() if mode is PatternType.STRUCTURAL:
-            return evolve(node, text=node.text.replace("...", ":[_]"))
-        case Operator():
-            return evolve(node, operands=tuple(terms(operand, mode) for operand in node.operands))
-    return node
+def _term(leaf: Leaf, mode: PatternType) -> Leaf:
+    """A ``content:`` as the term that it is, and a term as the pattern type has it."""
+    if isinstance(leaf, Filter):
+        if leaf.field != "content":
+            return leaf
+        form = Form.SLASHED if mode is PatternType.REGEXP else Form.QUOTED
+        return Pattern(leaf.value, leaf.negated, form, leaf.start, leaf.end)
+    if mode is PatternType.REGEXP and leaf.form is not Form.QUOTED:
+        return Pattern(_escape_parens(leaf.text), leaf.negated, Form.SLASHED, leaf.start, leaf.end)
+    if mode is PatternType.STRUCTURAL and "..." in leaf.text:
+        text = leaf.text.replace("...", ":[_]")
+        return Pattern(text, leaf.negated, leaf.form, leaf.start, leaf.end)
+    return leaf
 
 
 def _escape_parens(source: str) -> str:
     """Forgives the parentheses of a call in a regular expression: ``f()`` and ``f(`` at its end."""
-    source = re.sub(r"(?<!\\)\(\)", r"\(\)", source)
-    return re.sub(r"(?<!\\)\($", r"\(", source)
+    if "(" not in source:
+        return source
+    return _OPEN_AT_END.sub(r"\(", _EMPTY_CALL.sub(r"\(\)", source))
 
 
-def juxtapose(node: Node, mode: PatternType) -> list[Node]:
-    """The tree with terms side by side joined as the pattern type has it.
+_EMPTY_CALL = re.compile(r"(?<!\\)\(\)")
+_OPEN_AT_END = re.compile(r"(?<!\\)\($")
+
+
+def _juxtapose(node: Node, mode: PatternType) -> list[Node]:
+    """The tree with terms as the pattern type has them, and those side by side joined.
 
     Returns:
         One node, or several when they stand side by side and cannot be joined: they become operands of
         the operator above, which is what the server makes of them.
     """
     if not isinstance(node, Operator):
-        return [node]
-    operands = [result for operand in node.operands for result in juxtapose(operand, mode)]
+        return [_term(node, mode)]
+    operands: list[Node] = []
+    for operand in node.operands:
+        if isinstance(operand, Operator):
+            operands += _juxtapose(operand, mode)
+        else:
+            operands.append(_term(operand, mode))
     if node.kind is Kind.CONCAT and mode is not PatternType.KEYWORD:
         return _join(operands, mode)
     folded = fold(Kind.OR if node.kind is Kind.OR else Kind.AND, operands)
@@ -153,34 +164,50 @@ def regexp_source(pattern: Pattern) -> str:
     return pattern.text
 
 
-def _expand(nodes: Iterable[Node]) -> list[list[Node]]:
-    """The conjunctions that remain when every OR over a filter is multiplied out."""
-    conjunctions: list[list[Node]] = [[]]
-    for node in nodes:
-        if not isinstance(node, Operator) or not _has_filter(node):
-            branches = [[node]]
-        elif node.kind is Kind.OR:
-            branches = [branch for operand in node.operands for branch in _expand([operand])]
-        else:
-            branches = _expand(node.operands)
-        if len(conjunctions) * len(branches) > MOST:
-            raise QueryError(
-                Finding(
-                    "too_many_alternatives",
-                    0,
-                    0,
-                    f"The ORs over filters expand to more than {MOST} searches.",
-                    "Join the values of one filter with | in one regular expression instead.",
-                )
-            )
-        conjunctions = [[*left, *right] for left, right in product(conjunctions, branches)]
+def _alternatives(node: Node) -> list[list[Node]] | None:
+    """The conjunctions that a node stands for; None for one without filters, which is never taken apart."""
+    if not isinstance(node, Operator):
+        return [[node]] if isinstance(node, Filter) else None
+    parts = [_alternatives(operand) for operand in node.operands]
+    if not any(parts):
+        return None
+    found = [part or [[operand]] for part, operand in zip(parts, node.operands, strict=True)]
+    return _multiplied(found) if node.kind is not Kind.OR else _one_after_another(found)
+
+
+def _one_after_another(parts: list[list[list[Node]]]) -> list[list[Node]]:
+    conjunctions = list(chain.from_iterable(parts))
+    _limit(len(conjunctions), sum(map(len, conjunctions)))
     return conjunctions
 
 
-def _has_filter(node: Node) -> bool:
-    return any(isinstance(leaf, Filter) for leaf in leaves(node))
+def _multiplied(parts: list[list[list[Node]]]) -> list[list[Node]]:
+    conjunctions: list[list[Node]] = [[]]
+    size = 0
+    for branches in parts:
+        size = size * len(branches) + len(conjunctions) * sum(map(len, branches))
+        _limit(len(conjunctions) * len(branches), size)
+        if len(branches) == 1:
+            for left in conjunctions:
+                left += branches[0]
+        else:
+            conjunctions = [[*left, *right] for left, right in product(conjunctions, branches)]
+    return conjunctions
+
+
+def _limit(count: int, size: int) -> None:
+    if count > MOST or (count > 1 and size > LARGEST):
+        raise QueryError(
+            Finding(
+                "too_many_alternatives",
+                0,
+                0,
+                f"The ORs over filters expand to more than {MOST} searches, or to very long ones.",
+                "Join the values of one filter with | in one regular expression instead.",
+            )
+        )
 
 
 def _basic(nodes: list[Node]) -> BasicQuery:
-    filters = tuple(node for node in nodes if isinstance(node, Filter))
+    filters = tuple([node for node in nodes if isinstance(node, Filter)])
     return BasicQuery(filters, fold(Kind.AND, [node for node in nodes if not isinstance(node, Filter)]))

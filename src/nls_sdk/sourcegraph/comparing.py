@@ -14,9 +14,9 @@ from typing import TypeAlias
 from .basic import basic_queries
 from .findings import QueryError
 from .meaning import meaning
-from .reading import Query, parse
+from .reading import parse
 from .regexes import is_literal
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, is_empty
+from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, Query, is_empty
 from .validation import validate
 from .writing import is_bare_word, quote, slashes, without_escaped_slashes, write_filter
 

@@ -11,7 +11,9 @@ from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
-_MONTHS = [
+from .scanner import end_of
+
+MONTHS = [
     "january",
     "february",
     "march",
@@ -25,9 +27,9 @@ _MONTHS = [
     "november",
     "december",
 ]
-_WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-_MONTH_NAME = "|".join([*_MONTHS, *(name[:3] for name in _MONTHS)])
+_MONTH_NAME = "|".join([*MONTHS, *(name[:3] for name in MONTHS)])
 
 _UNIX = re.compile(r"(\d{5,})(?: ([+-])(\d\d)(\d\d))?\Z")
 _ISO = re.compile(
@@ -86,7 +88,7 @@ def _absolute(text: str) -> datetime | None:
             return datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=UTC)
         if match := _NAMED.match(text):
             name = (match["name"] or match["name2"])[:3].lower()
-            month = [known[:3] for known in _MONTHS].index(name) + 1
+            month = [known[:3] for known in MONTHS].index(name) + 1
             return datetime(int(match["year"]), month, int(match["day"] or match["day2"]), tzinfo=UTC)
     except ValueError:
         pass
@@ -124,7 +126,7 @@ def _phrases() -> list[tuple[re.Pattern[str], str, str]]:
     for unit in ("minute", "hour", "day", "week"):
         phrases += [(pattern, way, unit) for pattern, way in _relative(unit)]
         phrases.append((rf"{_NUMBER}{unit}s?+{_S}", "back", unit))
-    weekday = rf"({'|'.join(_WEEKDAYS)}){_S}"
+    weekday = rf"({'|'.join(WEEKDAYS)}){_S}"
     phrases += [
         (rf"today{_S}", "today", ""),
         (rf"yesterday{_S}", "yesterday", ""),
@@ -133,7 +135,7 @@ def _phrases() -> list[tuple[re.Pattern[str], str, str]]:
         (rf"{_NEXT}{weekday}", "next weekday", ""),
         (weekday, "last weekday", ""),
     ]
-    month = rf"({'|'.join(_MONTHS)}){_S}"
+    month = rf"({'|'.join(MONTHS)}){_S}"
     phrases += [(pattern, way, "month") for pattern, way in _relative("month")]
     phrases += [
         (rf"{_LAST}{month}", "last month", ""),
@@ -158,7 +160,7 @@ _LEADING_SPACE = re.compile(_S)
 def _natural(text: str, now: datetime) -> datetime | None:
     text = text.lower()
     moment = now
-    position = _LEADING_SPACE.match(text).end()  # type: ignore[union-attr]
+    position = end_of(_LEADING_SPACE, text, 0)
     if position == len(text):
         return None
     while position < len(text):
@@ -187,13 +189,13 @@ def _move(moment: datetime, way: str, unit: str, match: re.Match[str]) -> dateti
         case "yesterday" | "tomorrow":
             return _midnight(moment + timedelta(days=-1 if way == "yesterday" else 1))
         case "last weekday" | "next weekday":
-            apart = _WEEKDAYS.index(match[1]) - moment.weekday()
+            apart = WEEKDAYS.index(match[1]) - moment.weekday()
             days = apart - 7 if apart >= 0 else apart
             if way == "next weekday":
                 days = apart + 7 if apart <= 0 else apart
             return _midnight(moment + timedelta(days=days))
         case "last month" | "next month":
-            month = _MONTHS.index(match[1]) + 1
+            month = MONTHS.index(match[1]) + 1
             year = moment.year
             if way == "last month":
                 year -= moment.month <= month

@@ -9,9 +9,10 @@ from .findings import QueryError
 from .languages import language
 from .linting import lint
 from .predicates import PREDICATES
-from .reading import Query, parse
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType
+from .reading import parse
+from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, Query
 from .validation import validate
+from .values import switch
 
 _RESULTS = {
     "file": "files",
@@ -108,11 +109,11 @@ def _phrase(entry: Filter) -> str:
     if entry.field in ("type", "patterntype"):
         return ""
     if entry.field in _SWITCHES:
-        return _switch(entry)
+        return _SWITCHES[entry.field][switch(entry.value)]
     if entry.field == "repo":
-        name, at, revisions = entry.value.partition("@")
+        name, _at, revisions = entry.value.partition("@")
         text = f"{no}in repositories matching {name}" if name else "in all repositories"
-        return f"{text} at {_list(revisions.split(':'), 'and')}" if at else text
+        return f"{text} at {_list(revisions.split(':'), 'and')}" if revisions else text
     if entry.field == "visibility":
         return "" if entry.value.lower() == "any" else f"in {entry.value.lower()} repositories"
     if entry.field == "count":
@@ -126,18 +127,6 @@ def _phrase(entry: Filter) -> str:
             else f"{field.summary} {entry.value} ({moment.date()})"
         )
     return f"{no}{field.summary} {entry.value}"
-
-
-def _switch(entry: Filter) -> str:
-    value = entry.value.lower()
-    value = (
-        "yes"
-        if value in ("y", "yes", "1", "t", "true")
-        else "no"
-        if value in ("n", "no", "0", "f", "false")
-        else "only"
-    )
-    return _SWITCHES[entry.field].get(value, value)
 
 
 def _list(words: list[str], joint: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .findings import QueryError
-from .reading import Query, parse
+from .reading import parse
 from .scanner import strip
-from .syntax import Filter, Kind, Node, Operator, Pattern, PatternType
+from .syntax import Filter, Kind, Node, Operator, Pattern, PatternType, Query
 from .writing import shape, write_filter, write_term
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz_+-#"
 _LONGEST_ALIAS = 40
 
 
@@ -54,26 +52,30 @@ def language(alias: str) -> str | None:
 
 
 def suggestion(alias: str) -> str | None:
-    """A language that ``alias`` may have meant: one with that extension, or one slip of the pen away."""
+    """A language that ``alias`` may have meant: one with that extension, or one slip of the pen away.
+
+    A slip is a letter too many, too few, wrong or out of its place.
+    """
     key = _key(alias).strip("\".'")
     if name := _by_extension().get(key):
         return name
-    table = _table()
-    return next((table[near] for near in _one_slip_away(key) if near in table), None)
+    if len(key) > _LONGEST_ALIAS + 1:
+        return None
+    near = [key, *_without_a_letter(key)]
+    return next((table[each] for table in (_table(), _by_stump()) for each in near if each in table), None)
 
 
-def _one_slip_away(word: str) -> Iterator[str]:
-    if len(word) > _LONGEST_ALIAS + 1:
-        return
-    for i in range(len(word) + 1):
-        head, tail = word[:i], word[i:]
-        for letter in _LETTERS:
-            yield head + letter + tail
-        if tail:
-            yield head + tail[1:]
-            yield from (head + letter + tail[1:] for letter in _LETTERS)
-        if len(tail) > 1:
-            yield head + tail[1] + tail[0] + tail[2:]
+@cache
+def _by_stump() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, name in _table().items():
+        for stump in _without_a_letter(key):
+            found.setdefault(stump, name)
+    return found
+
+
+def _without_a_letter(word: str) -> list[str]:
+    return [word[:i] + word[i + 1 :] for i in range(len(word))]
 
 
 def spellings() -> dict[str, tuple[str, ...]]:

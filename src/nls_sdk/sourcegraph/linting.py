@@ -8,23 +8,13 @@ from collections.abc import Iterator
 from .fields import FIELDS, Value
 from .findings import Finding, QueryError
 from .predicates import PREDICATES
-from .reading import Query, parse
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, leaves, span
+from .reading import SPELLINGS, parse
+from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, Query, leaves, span
 
 TYPES = ("file", "path", "repo", "symbol", "diff", "commit", "structural")
 """Every value of ``type:`` that finds something."""
 VISIBILITIES = ("any", "public", "private")
-PATTERN_TYPES = (
-    "keyword",
-    "standard",
-    "literal",
-    "regexp",
-    "regex",
-    "structural",
-    "codycontext",
-    "lucky",
-    "nls",
-)
+PATTERN_TYPES = (*SPELLINGS, "nls")  # the last one came after the servers that `parse` follows
 
 _ADVICE = {
     "branch": "Use rev:NAME, or repo:NAME@BRANCH.",
@@ -158,8 +148,8 @@ def _term(term: Pattern, mode: PatternType) -> Iterator[Finding]:
         yield _at(
             term,
             "operator_as_text",
-            f"{text} stands at an end, so it is searched for.",
-            "Write a term on both sides, or leave it out.",
+            f"{text} joins or negates nothing here, so it is searched for.",
+            "Write what it belongs to, or leave it out.",
         )
     if mode is PatternType.STRUCTURAL:
         return

@@ -11,10 +11,9 @@ from .fields import FIELDS, Value
 from .languages import language
 from .predicates import PREDICATES
 from .syntax import Filter, Form, Predicate
+from .values import switch
 from .writing import write_filter
 
-_YES = frozenset(["y", "yes", "1", "t", "true"])
-_NO = frozenset(["n", "no", "0", "f", "false"])
 _PARTS = re.compile(r"\s*(?i:(?:path|file):(?P<path>[^\s\"'()]+)|content:(?P<content>[^\s\"'()]+))")
 _BARE_PATH = re.compile(r"\s*([^\s\"'():]+)\s*\Z")
 
@@ -68,8 +67,7 @@ def _plain(field: str, value: str) -> str:
         case Value.LANGUAGE:
             return (language(value) or value).lower()
         case Value.BOOLEAN | Value.YES_NO_ONLY:
-            lower = value.lower()
-            return "yes" if lower in _YES else "no" if lower in _NO else "only"
+            return switch(value)
         case Value.VISIBILITY:
             return value.lower() if value.lower() in ("public", "private") else "any"
         case Value.COUNT:

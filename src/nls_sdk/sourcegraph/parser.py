@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-
-from attrs import frozen
+from functools import cached_property
 
 from .fields import NAMES
 from .findings import Finding, QueryError
+from .hoisting import groups_a_part, hoist
 from .predicates import CALL, PREDICATES
 from .refusals import (
     DEEPEST,
@@ -20,18 +20,19 @@ from .refusals import (
     refusal,
 )
 from .scanner import (
+    BARE,
     ESCAPED_WORD,
     FIELD_START,
     OPERATOR_WORD,
-    SPACE,
+    SIMPLE,
     SPACES,
     STUMP,
     WORD,
     Balance,
+    end_of,
     is_space,
     quoted,
     quoted_value,
-    strip,
 )
 from .syntax import (
     Filter,
@@ -43,16 +44,20 @@ from .syntax import (
     Pattern,
     PatternType,
     Predicate,
+    Query,
     fold,
     leaves,
     negate,
 )
 
-_BARE = re.compile(
-    rf"(?:[^{SPACE}()\\]|\\[^{SPACE}]|\((?:[^{SPACE}()\\:]|\\[^{SPACE}])*+\))++(?=[{SPACE})]|\Z)"
-)
-_PLAIN = re.compile(rf"[{SPACE}]*+((?![\"'/(])(?:[^{SPACE}()\\]++|\\[^{SPACE}])++)(?=[{SPACE}]|\Z)")
-_ARGUMENT = re.compile(r"[()\\]")
+_QUOTES = {
+    PatternType.KEYWORD: "\"'/",
+    PatternType.STANDARD: "/",
+    PatternType.LITERAL: "",
+    PatternType.REGEXP: "\"'/",
+    PatternType.STRUCTURAL: "",
+}
+"""What may stand around a term instead of being part of it."""
 
 
 class Parser:
@@ -69,14 +74,18 @@ class Parser:
         self._text = text
         self._mode = mode
         self._literal_parens = literal_parens
-        self._position = self._start = SPACES.match(text).end()  # type: ignore[union-attr]
+        self._quotes = _QUOTES[mode]
+        self._position = 0
+        self._joint = ""  # AND or OR, in lower case, when one stands at the position
         self._depth = 0
-        self._balance = Balance(text)
-        self._quotes = ""
-        if mode in (PatternType.KEYWORD, PatternType.REGEXP):
-            self._quotes = "\"'/"
-        elif mode is PatternType.STANDARD:
-            self._quotes = "/"
+
+    @cached_property
+    def _start(self) -> int:
+        return end_of(SPACES, self._text, 0)
+
+    @cached_property
+    def _balance(self) -> Balance:
+        return Balance(self._text)
 
     def parse(self) -> Node | None:
         """Reads the whole query.
@@ -91,7 +100,7 @@ class Parser:
 
     def _alternatives(self) -> Node | None:
         branch = self._conjunction()
-        if not self._at("or"):
+        if self._joint != "or":
             return branch
         branches: list[Node] = [self._required(branch)]
         while self._takes("or"):
@@ -100,12 +109,18 @@ class Parser:
 
     def _conjunction(self) -> Node | None:
         run = self._run()
-        if not self._at("and"):
+        if self._joint != "and":
             return run
         runs: list[Node] = [self._required(run)]
         while self._takes("and"):
             runs.append(self._required(self._run()))
         return fold(Kind.AND, runs)
+
+    def _takes(self, joint: str) -> bool:
+        if self._joint != joint:
+            return False
+        self._position += len(joint)
+        return True
 
     def _required(self, operand: Node | None) -> Node:
         if operand is None:
@@ -118,11 +133,11 @@ class Parser:
         text = self._text
         filters: list[Node] = []
         terms: list[Node] = []
+        self._joint = ""
         while True:
-            while (plain := _PLAIN.match(text, self._position)) and (leaf := self._plain(plain)):
-                (filters if isinstance(leaf, Filter) else terms).append(leaf)
-            self._position = position = SPACES.match(text, self._position).end()  # type: ignore[union-attr]
-            if position >= len(text):
+            self._simple(filters, terms)
+            self._position = position = end_of(SPACES, text, self._position)
+            if position == len(text):
                 break
             character = text[position]
             node: Node | None
@@ -130,66 +145,47 @@ class Parser:
                 if self._depth == 0:
                     raise QueryError(refusal(NEVER_OPENED, position, position + 1))
                 if not filters and not terms:
-                    terms.append(
-                        Pattern("()", False, Form.BARE, max(text.rfind("(", 0, position), 0), position + 1)
-                    )
+                    opens = max(text.rfind("(", 0, position), 0)
+                    terms.append(Pattern("()", False, Form.BARE, opens, position + 1))
                 break
             if character == "(" and not self._literal_parens and (node := self._group(position)):
                 pass
             elif character in "aAoOnN" and (word := self._operator_word(position)):
                 if word != "not":
+                    self._joint = word
                     break
                 node = self._negation(position)
             else:
                 node = self._leaf(position)
             (filters if _only_filters(node) else terms).append(node)
         joined = fold(Kind.CONCAT, terms)
-        return fold(Kind.AND, filters if joined is None else [*filters, joined])
+        if joined is None or not filters:
+            return joined or fold(Kind.AND, filters)
+        return fold(Kind.AND, [*filters, joined])
 
-    def _plain(self, match: re.Match[str]) -> Leaf | None:
-        """The leaf of a word without parentheses, quotes or spaces; None for one that may be an operator."""
-        word, start, end = match[1], match.start(1), match.end()
-        colon = word.find(":")
-        if colon > 0:
-            name = word[:colon]
-            negated = name[0] == "-"
-            if negated:
-                name = name[1:]
-            field = NAMES.get(name) or NAMES.get(name.lower())
-            if field is not None:
-                value = word[colon + 1 :]
-                if not value or value[0] in "\"'":
-                    return None
-                self._position = end
-                return Filter(field, value, negated, Form.BARE, None, name, start, end)
-        elif len(word) <= 3 and word.lower() in ("and", "or", "not"):
-            return None
-        self._position = end
-        return Pattern(word, False, Form.BARE, start, end)
+    def _simple(self, filters: list[Node], terms: list[Node]) -> None:
+        """Reads the simple words that stand here, as most queries have nothing else."""
+        text, position = self._text, self._position
+        bare = Form.BARE
+        while match := SIMPLE.match(text, position):
+            word, minus, name, colon, value = match.groups()
+            end = match.end()
+            start = end - len(word)
+            field = (NAMES.get(name) or NAMES.get(name.lower())) if colon else None
+            if field is None:
+                terms.append(Pattern(word, False, bare, start, end))
+            elif value and value[0] not in "\"'" and "(" not in value:
+                filters.append(Filter(field, value, minus == "-", bare, None, name, start, end))
+            else:
+                break
+            position = end
+        self._position = position
 
-    def _operator_word(self, position: int) -> str | None:
-        """AND, OR or NOT in lower case, when one stands here and is not text."""
-        text = self._text
-        match = OPERATOR_WORD.match(text, position)
-        if match is None:
-            return None
-        before = text[position - 1] if position > self._start else ""
-        if match[2]:
-            return "not" if not before or before in "()" or is_space(before) else None
-        if before == ")":
-            return match[1].lower()
-        stays_text = not before or not is_space(before) or text[match.end() : match.end() + 1] in ("", ")")
-        return None if stays_text else match[1].lower()
-
-    def _at(self, word: str) -> bool:
-        position = self._position
-        return position < len(self._text) and self._operator_word(position) == word
-
-    def _takes(self, word: str) -> bool:
-        if self._at(word):
-            self._position += len(word)
-            return True
-        return False
+    def _operator_word(self, position: int) -> str:
+        """AND, OR or NOT in lower case, when one stands here and is not text; otherwise nothing."""
+        match = OPERATOR_WORD.match(self._text, position)
+        word = match[0].lower() if match else ""
+        return "" if position == self._start and word != "not" else word
 
     def _group(self, position: int) -> Node | None:
         """Reads a parenthesized expression; None when the parentheses belong to a term."""
@@ -208,7 +204,7 @@ class Parser:
         return node
 
     def _negation(self, position: int) -> Leaf:
-        after = SPACES.match(self._text, position + 3).end()  # type: ignore[union-attr]
+        after = end_of(SPACES, self._text, position + 3)
         self._position = after
         if self._text.startswith("(", after):
             raise QueryError(refusal(NOT_BEFORE_GROUP, position, after + 1))
@@ -233,7 +229,7 @@ class Parser:
         elif (
             (call := CALL.match(text, at))
             and (field, call[0]) in PREDICATES
-            and (close := self._argument(call))
+            and (close := self._balance.close(call.end()))
         ):
             end = close + 1
             value = text[at:end]
@@ -248,40 +244,19 @@ class Parser:
         return entry
 
     def _bare_end(self, at: int) -> int:
-        if bare := _BARE.match(self._text, at):
+        if bare := BARE.match(self._text, at):
             return bare.end()
         end = self._balance.end(at)
-        if end is None:
-            end = STUMP.match(self._text, at).end()  # type: ignore[union-attr]
-        return end
-
-    def _argument(self, call: re.Match[str]) -> int | None:
-        """Where the parenthesis of a predicate closes, or None when it does not."""
-        depth = 0
-        position = call.end()
-        while match := _ARGUMENT.search(self._text, position):
-            position = match.end()
-            match match[0]:
-                case "(":
-                    depth += 1
-                case ")":
-                    depth -= 1
-                    if depth == 0:
-                        return match.start()
-                case _:
-                    position += 1
-        return None
+        return end_of(STUMP, self._text, at) if end is None else end
 
     def _term_end(self, position: int) -> int:
         text, regexp = self._text, self._mode is PatternType.REGEXP
         if self._literal_parens:
-            return (ESCAPED_WORD if regexp else WORD).match(text, position).end()  # type: ignore[union-attr]
-        if bare := _BARE.match(text, position):
+            return end_of(ESCAPED_WORD if regexp else WORD, text, position)
+        if bare := BARE.match(text, position):
             return bare.end()
         end = self._balance.end(position)
-        if end is None:
-            end = (STUMP if regexp else WORD).match(text, position).end()  # type: ignore[union-attr]
-        return end
+        return end_of(STUMP if regexp else WORD, text, position) if end is None else end
 
     def _term(self, position: int) -> Pattern:
         text = self._text
@@ -305,34 +280,7 @@ def _only_filters(node: Node) -> bool:
     )
 
 
-def _groups_a_part(text: str, groups: list[tuple[int, int]]) -> bool:
-    """Whether parentheses stand around something other than the whole query."""
-    start, end = 0, len(text)
-    for opens, closes in reversed(groups):
-        if strip(text[start:opens]) or strip(text[closes:end]):
-            return True
-        start, end = opens + 1, closes - 1
-    return False
-
-
-@frozen
-class Reading:
-    """What the parser makes of a query.
-
-    Attributes:
-        tree: The syntax tree; None when there is nothing in the query.
-        grouped: Whether parentheses group a part of it.
-        literal_parens: Whether all parentheses were taken as text, because one never closes.
-        empty: Filters without a value.
-    """
-
-    tree: Node | None
-    grouped: bool
-    literal_parens: bool
-    empty: tuple[Filter, ...]
-
-
-def parse_tree(text: str, mode: PatternType) -> Reading:
+def parse_tree(text: str, mode: PatternType) -> Query:
     """Reads a query, with the server's forgiveness for parentheses that never close.
 
     Raises:
@@ -341,13 +289,16 @@ def parse_tree(text: str, mode: PatternType) -> Reading:
     parser = Parser(text, mode)
     try:
         tree = parser.parse()
-        return Reading(tree, _groups_a_part(text, parser.groups), False, tuple(parser.empty))
+        if isinstance(tree, Operator) and not groups_a_part(text, parser.groups):
+            tree = hoist(tree)
+        return Query(text, mode, tree, tuple(parser.empty), False)
     except QueryError as error:
         if error.finding.kind != "missing_operand" and not _never_closes(error.finding, text):
             raise
         forgiving = Parser(text, mode, literal_parens=True)
         try:
-            return Reading(forgiving.parse(), False, True, tuple(forgiving.empty))
+            tree = forgiving.parse()
+            return Query(text, mode, tree and hoist(tree), tuple(forgiving.empty), True)
         except QueryError:
             raise error from None
 

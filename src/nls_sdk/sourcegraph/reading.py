@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+import re
 
 from .findings import Finding, QueryError
 from .parser import parse_tree
-from .syntax import Filter, Kind, Node, Operator, PatternType, fold, leaves, span
+from .scanner import SPACE
+from .syntax import Kind, Node, Operator, PatternType, Query, span
 
-_SPELLINGS = {
+SPELLINGS = {
     "keyword": PatternType.KEYWORD,
     "standard": PatternType.STANDARD,
     "lucky": PatternType.STANDARD,
@@ -18,27 +19,13 @@ _SPELLINGS = {
     "structural": PatternType.STRUCTURAL,
     "codycontext": PatternType.KEYWORD,
 }
+"""Every value of ``patterntype:``, and how terms are read then."""
 
+_READ_DIFFERENTLY = re.compile(rf"[\"'()]|(?<![^{SPACE}])/|\\(?:[{SPACE}]|\Z)")
+"""What pattern types do not agree on: quotes, parentheses, regexes between slashes and escaped spaces."""
 
-@frozen
-class Query:
-    """A query as the server reads it.
-
-    Attributes:
-        text: As written.
-        pattern_type: How its terms are read; ``patterntype:`` in the text has the last word.
-        tree: Its syntax tree, with filters hoisted out of an OR where the server does so; None when empty.
-        filters: Every filter in the text that has a value or stands alone.
-        empty: Filters in the text that have no value; the server drops them beside anything else.
-        literal_parens: Whether parentheses that never close were taken as text, and all others with them.
-    """
-
-    text: str
-    pattern_type: PatternType
-    tree: Node | None = field(repr=False)
-    filters: tuple[Filter, ...]
-    empty: tuple[Filter, ...]
-    literal_parens: bool
+_PHRASES = (PatternType.STANDARD, PatternType.LITERAL)
+"""The pattern types in which terms side by side are one phrase."""
 
 
 def parse(query: str, pattern_type: str = "keyword") -> Query:
@@ -57,64 +44,37 @@ def parse(query: str, pattern_type: str = "keyword") -> Query:
         ValueError: There is no such pattern type.
     """
     try:
-        mode = _SPELLINGS[pattern_type]
+        mode = SPELLINGS[pattern_type]
     except KeyError:
-        raise ValueError(f"no pattern type {pattern_type!r}; there are {', '.join(_SPELLINGS)}") from None
+        raise ValueError(f"no pattern type {pattern_type!r}; there are {', '.join(SPELLINGS)}") from None
     if "patterntype:" in query.lower():
-        mode = _override(query) or mode
+        return _read_as_it_asks(query, mode)
     return _read(query, mode)
 
 
-def _override(query: str) -> PatternType | None:
-    """The pattern type that the text itself asks for, which the server looks up in a literal reading."""
+def _read_as_it_asks(text: str, mode: PatternType) -> Query:
+    """Reads a query by its own ``patterntype:``, which the server looks up in a literal reading."""
     try:
-        filters = _read(query, PatternType.LITERAL).filters
+        literal = _read(text, PatternType.LITERAL)
     except QueryError:
-        return None
-    for entry in reversed(filters):
+        return _read(text, mode)
+    for entry in reversed(literal.filters):
         if entry.field == "patterntype":
-            return _SPELLINGS.get(entry.value.lower())
-    return None
+            mode = SPELLINGS.get(entry.value.lower(), mode)
+            break
+    if _READ_DIFFERENTLY.search(text):
+        return _read(text, mode)
+    return Query(text, mode, literal.tree, literal.empty, literal.literal_parens)
 
 
-def _read(query: str, mode: PatternType) -> Query:
-    reading = parse_tree(query, mode)
-    tree = reading.tree
-    if tree is not None and not reading.grouped:
-        tree = _hoist(tree)
-    if mode in (PatternType.STANDARD, PatternType.LITERAL):
-        _refuse_groups_beside_terms(tree)
-    filters = tuple(leaf for leaf in leaves(tree) if isinstance(leaf, Filter))
-    return Query(query, mode, tree, filters, reading.empty, reading.literal_parens)
+def _read(text: str, mode: PatternType) -> Query:
+    query = parse_tree(text, mode)
+    if mode in _PHRASES and isinstance(query.tree, Operator):
+        _refuse_groups_beside_terms(query.tree)
+    return query
 
 
-def _hoist(tree: Node) -> Node:
-    """Applies filters at both ends of an OR to all of it: ``repo:x a or b`` is ``repo:x (a or b)``."""
-    if not isinstance(tree, Operator) or tree.kind is not Kind.OR:
-        return tree
-    first, *middle, last = tree.operands
-    leading, first_term = _split(first)
-    trailing, last_term = _split(last)
-    if first_term is None or last_term is None or not leading:
-        return tree
-    terms = [first_term, *middle, last_term]
-    begin, end = span(first_term)[0], span(last_term)[1]
-    if any(f.start > begin for f in leading) or any(f.start < end for f in trailing):
-        return tree
-    if any(isinstance(leaf, Filter) for term in terms for leaf in leaves(term)):
-        return tree
-    return fold(Kind.AND, [*leading, *trailing, Operator(Kind.OR, tuple(terms))]) or tree
-
-
-def _split(node: Node) -> tuple[list[Filter], Node | None]:
-    if not isinstance(node, Operator) or node.kind is not Kind.AND:
-        return ([node], None) if isinstance(node, Filter) else ([], node)
-    filters = [operand for operand in node.operands if isinstance(operand, Filter)]
-    terms = [operand for operand in node.operands if not isinstance(operand, Filter)]
-    return filters, fold(Kind.AND, terms)
-
-
-def _refuse_groups_beside_terms(tree: Node | None) -> None:
+def _refuse_groups_beside_terms(tree: Node) -> None:
     stack = [tree]
     while stack:
         node = stack.pop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from .fields import NAMES
 from .findings import Finding, QueryError
@@ -14,16 +15,35 @@ SPACES = re.compile(f"[{SPACE}]*+")
 WORD = re.compile(rf"[^{SPACE}]*+")
 ESCAPED_WORD = re.compile(rf"(?:[^{SPACE}\\]|\\.|\\\Z)*+", re.DOTALL)
 STUMP = re.compile(rf"(?:[^{SPACE}()\\]|\\.|\\\Z)*+", re.DOTALL)
+_CALLS = rf"(?:[^{SPACE}()\\]++|\\[^{SPACE}]|\((?:[^{SPACE}()\\:]++|\\[^{SPACE}])*+\))"
+BARE = re.compile(rf"{_CALLS}++(?=[{SPACE})]|\Z)")
+"""Text without spaces in which every parenthesis closes; what is inside of them groups nothing."""
+SIMPLE = re.compile(
+    rf"[{SPACE}]*+(?![\"'/(]|\Z|(?i:and|or|not)(?:[{SPACE}()]|\Z))"
+    rf"((-?+)([A-Za-z]*+)(:?+)({_CALLS}*+))(?=[{SPACE}]|\Z)"
+)
+"""A word that every pattern type reads alike, and its parts: all of it, ``-``, letters, a colon, the rest.
+Operators, groups and what begins with a quote or a slash are none."""
 FIELD_START = re.compile(r"-?([A-Za-z]+):")
-OPERATOR_WORD = re.compile(rf"(?i:(and|or)(?=[{SPACE}()]|\Z)|(not)(?=[{SPACE}]))")
+OPERATOR_WORD = re.compile(
+    rf"(?i:(?<=[{SPACE})])(?:and|or)(?=[{SPACE}(])|(?<=\))(?:and|or)(?=\)|\Z)"
+    rf"|(?<![^{SPACE}()])not(?=[{SPACE}]))"
+)
+"""AND, OR and NOT where they are not text, but for an AND or OR at the very start."""
 _INNER_WORD = re.compile(rf"(?i:and|or|not)(?=[{SPACE}(])")
 
 _INTERESTING = re.compile(rf"[{SPACE}()\\:]")
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
-_WHITESPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
+_PARENTHESIS = re.compile(r"[()\\]")
+_STOPS = {delimiter: re.compile(rf"[\\{delimiter}]") for delimiter in "\"'/"}
+ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
+_WHITESPACE = "".join(re.findall(f"[{SPACE}]", "".join(map(chr, range(0x3001)))))
 _IS_SPACE = frozenset(_WHITESPACE)
+
+
+def end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Where the pattern's match at the position ends; the position itself where there is none."""
+    match = pattern.match(text, position)
+    return match.end() if match else position
 
 
 class Balance:
@@ -35,6 +55,26 @@ class Balance:
     def __init__(self, text: str) -> None:
         self._text = text
         self._hopeless: set[int] = set()
+        self._never_closed: set[int] = set()
+
+    def close(self, start: int) -> int | None:
+        """Where the parenthesis at ``start`` closes, whatever is inside, or None when it does not."""
+        if start in self._never_closed:
+            return None
+        open_at = list[int]()
+        position = start
+        while match := _PARENTHESIS.search(self._text, position):
+            position = match.end()
+            if match[0] == "(":
+                open_at.append(match.start())
+            elif match[0] == ")":
+                open_at.pop()
+                if not open_at:
+                    return match.start()
+            else:
+                position += 1
+        self._never_closed.update(open_at)
+        return None
 
     def end(self, start: int) -> int | None:
         """Where the term that begins at ``start`` ends, or None when its parentheses do not balance.
@@ -89,27 +129,7 @@ def quoted(text: str, start: int) -> tuple[str, int] | None:
     Returns:
         What is inside and where it ends, or None when it is not closed.
     """
-    delimiter = text[start]
-    position = start + 1
-    parts: list[str] = []
-    stop = re.compile(rf"[\\{delimiter}]")
-    while match := stop.search(text, position):
-        at = match.start()
-        parts.append(text[position:at])
-        if text[at] == delimiter:
-            return "".join(parts), at + 1
-        escaped = text[at + 1 : at + 2]
-        parts.append(_unescape(escaped, delimiter))
-        position = at + 2
-    return None
-
-
-def _unescape(escaped: str, delimiter: str) -> str:
-    if escaped == delimiter:
-        return escaped
-    if delimiter != "/" and escaped in _ESCAPES:
-        return _ESCAPES[escaped]
-    return "\\" + escaped
+    return _inside(text, start, _kept)
 
 
 def quoted_value(text: str, start: int) -> tuple[str, int]:
@@ -122,9 +142,27 @@ def quoted_value(text: str, start: int) -> tuple[str, int]:
         QueryError: It has another escape, or is not closed.
     """
     delimiter = text[start]
+    inside = _inside(text, start, _refused)
+    if inside is None:
+        raise QueryError(
+            Finding(
+                "unterminated_quote_in_filter_value",
+                start,
+                len(text),
+                f"The {delimiter} that opens the filter's value is never closed.",
+                f"Close it with {delimiter}, or leave the quotes out.",
+            )
+        )
+    return inside
+
+
+def _inside(text: str, start: int, unknown: Callable[[int, str], str]) -> tuple[str, int] | None:
+    """Reads up to the delimiter that stands at ``start``; ``unknown`` says what an unknown escape means."""
+    delimiter = text[start]
+    known = ESCAPES if delimiter != "/" else {}
+    stop = _STOPS[delimiter]
     position = start + 1
     parts: list[str] = []
-    stop = re.compile(rf"[\\{delimiter}]")
     while match := stop.search(text, position):
         at = match.start()
         parts.append(text[position:at])
@@ -133,28 +171,24 @@ def quoted_value(text: str, start: int) -> tuple[str, int]:
         escaped = text[at + 1 : at + 2]
         if not escaped:
             break
-        if escaped != delimiter and escaped not in _ESCAPES:
-            raise QueryError(_bad_escape(at, escaped))
-        parts.append(escaped if escaped == delimiter else _ESCAPES[escaped])
+        parts.append(escaped if escaped == delimiter else known.get(escaped) or unknown(at, escaped))
         position = at + 2
+    return None
+
+
+def _kept(at: int, escaped: str) -> str:
+    return "\\" + escaped
+
+
+def _refused(at: int, escaped: str) -> str:
     raise QueryError(
         Finding(
-            "unterminated_quote_in_filter_value",
-            start,
-            len(text),
-            f"The {delimiter} that opens the filter's value is never closed.",
-            f"Close it with {delimiter}, or leave the quotes out.",
+            "bad_escape_in_quoted_filter_value",
+            at,
+            at + 2,
+            f"A quoted filter value knows no escape \\{escaped}.",
+            f"Leave the quotes out, or write \\\\{escaped}.",
         )
-    )
-
-
-def _bad_escape(at: int, escaped: str) -> Finding:
-    return Finding(
-        "bad_escape_in_quoted_filter_value",
-        at,
-        at + 2,
-        f"A quoted filter value knows no escape \\{escaped}.",
-        f"Leave the quotes out, or write \\\\{escaped}.",
     )
 
 

@@ -1,12 +1,12 @@
-"""The syntax tree of a query: filters and patterns under AND, OR and juxtaposition, with source positions."""
+"""A query's syntax tree: filters and patterns under AND, OR and juxtaposition, with source positions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 
 class PatternType(StrEnum):
@@ -110,7 +110,31 @@ Node: TypeAlias = Filter | Pattern | Operator
 Leaf: TypeAlias = Filter | Pattern
 
 
-def fold(kind: Kind, nodes: Iterable[Node]) -> Node | None:
+@frozen
+class Query:
+    """A query as the server reads it.
+
+    Attributes:
+        text: As written.
+        pattern_type: How its terms are read; ``patterntype:`` in the text has the last word.
+        tree: Its syntax tree, with filters hoisted out of an OR where the server does so; None when empty.
+        empty: Filters in the text that have no value; the server drops them beside anything else.
+        literal_parens: Whether parentheses that never close were taken as text, and all others with them.
+    """
+
+    text: str
+    pattern_type: PatternType
+    tree: Node | None = field(repr=False)
+    empty: tuple[Filter, ...]
+    literal_parens: bool
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """Every filter that has a value or stands alone, in the order of the tree."""
+        return tuple(leaf for leaf in leaves(self.tree) if isinstance(leaf, Filter))
+
+
+def fold(kind: Kind, operands: Sequence[Node]) -> Node | None:
     """Joins nodes as the server does.
 
     Filters and terms without a value vanish as long as something else remains. An operand that is itself
@@ -119,10 +143,12 @@ def fold(kind: Kind, nodes: Iterable[Node]) -> Node | None:
     Returns:
         None for no node, the node itself for a single one.
     """
-    operands = list(nodes)
-    if len(operands) == 1:
-        return operands[0]
-    if operands and not any(isinstance(node, Operator) or is_empty(node) for node in operands):
+    if len(operands) < 2:
+        return operands[0] if operands else None
+    for node in operands:
+        if node.kind is kind if isinstance(node, Operator) else is_empty(node):
+            break
+    else:
         return Operator(kind, tuple(operands))
     while True:
         joined: list[Node] = []
@@ -149,16 +175,14 @@ def fold(kind: Kind, nodes: Iterable[Node]) -> Node | None:
         operands = joined
         if not dissolved:
             break
-    if len(operands) > 1:
-        return Operator(kind, tuple(operands))
-    return operands[0] if operands else None
+    return Operator(kind, tuple(operands)) if len(operands) > 1 else operands[0]
 
 
 def is_empty(node: Node) -> bool:
     """Whether a filter has no value or a term no text."""
-    if isinstance(node, Filter):
-        return not node.value
-    return isinstance(node, Pattern) and not node.text
+    if isinstance(node, Operator):
+        return False
+    return not (node.value if isinstance(node, Filter) else node.text)
 
 
 def leaves(node: Node | None) -> Iterator[Leaf]:
@@ -180,4 +204,6 @@ def span(node: Node) -> tuple[int, int]:
 
 def negate(leaf: Leaf, start: int) -> Leaf:
     """The same leaf under a NOT that begins at ``start``."""
+    if isinstance(leaf, Pattern):
+        return Pattern(leaf.text, True, leaf.form, start, leaf.end)
     return evolve(leaf, negated=True, start=start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .dates import MONTHS, WEEKDAYS
 from .fields import Value
 from .languages import spellings
 from .linting import TYPES, VISIBILITIES
@@ -138,23 +139,7 @@ def _date() -> Part:
         ),
     )
     units = choice("minute", "hour", "day", "week", "month", "year")
-    weekdays = texts(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
-    months = texts(
-        [
-            "january",
-            "february",
-            "march",
-            "april",
-            "may",
-            "june",
-            "july",
-            "august",
-            "september",
-            "october",
-            "november",
-            "december",
-        ]
-    )
+    weekdays, months = texts(WEEKDAYS), texts(MONTHS)
     ago = seq(Class("[1-9]"), maybe(Class("[0-9]")), " ", units, maybe("s"), " ago")
     last = seq("last ", choice(units, weekdays, months))
     named = seq(

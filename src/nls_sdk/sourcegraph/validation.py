@@ -9,8 +9,8 @@ from .basic import BasicQuery, basic_queries
 from .fields import COMMIT_FIELDS, FIELDS, Value
 from .findings import Finding, QueryError
 from .predicates import PREDICATES
-from .reading import Query, parse
-from .syntax import Filter, Form, Pattern, PatternType, leaves
+from .reading import parse
+from .syntax import Filter, Form, Pattern, PatternType, Query, leaves
 from .values import CHECKS, regexp_fault
 
 _SIMPLE = frozenset(name for name, field in FIELDS.items() if field.repeatable)

@@ -19,6 +19,8 @@ _TRUE_OR_FALSE = frozenset(["1", "t", "T", "TRUE", "true", "True", "0", "f", "F"
 _YES_NO_ONLY = _TRUE_OR_FALSE | frozenset(
     ["y", "Y", "yes", "YES", "Yes", "n", "N", "no", "NO", "No", "o", "only", "ONLY", "Only"]
 )
+_YES = frozenset(["y", "yes", "1", "t", "true"])
+_NO = frozenset(["n", "no", "0", "f", "false"])
 _DURATION = re.compile(r"[+-]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z")
 _COUNT = re.compile(r"\+?[0-9]{1,20}\Z")
 _LARGEST_COUNT = 2**31 - 1
@@ -105,6 +107,12 @@ def _boolean_fault(value: str) -> Fault | None:
     if value.lower() in ("y", "yes", "n", "no") or value in _TRUE_OR_FALSE:
         return None
     return "bad_boolean", f"{value!r} is neither yes nor no.", "Write yes or no."
+
+
+def switch(value: str) -> str:
+    """A valid yes, no or only, however it is spelt, as one of these words."""
+    lower = value.lower()
+    return "yes" if lower in _YES else "no" if lower in _NO else "only"
 
 
 def _yes_no_only_fault(value: str) -> Fault | None:

@@ -6,18 +6,10 @@ import re
 
 from .findings import QueryError
 from .parser import parse_tree
+from .scanner import ESCAPES
 from .syntax import Filter, Form, Node, Operator, Pattern, PatternType
 
-_ESCAPES = {
-    "\\": "\\\\",
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-}
+_ESCAPES = {character: "\\" + letter for letter, character in ESCAPES.items()}
 _SLASH = re.compile(r"\\(.)|/", re.DOTALL)
 
 
