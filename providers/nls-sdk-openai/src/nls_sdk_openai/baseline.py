@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from nls_sdk.chat import ask, connect
 from nls_sdk.errors import ConfigError
 from nls_sdk.prompt import prompt
 from nls_sdk.providers import API_VERSION
 from nls_sdk.translator import Translation
-
-if TYPE_CHECKING:
-    pass
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -115,9 +111,7 @@ class OpenAIBaseline:
             max_tokens=self._max_tokens,
             temperature=0.0,
         )
-        return Translation(
-            bare(answer), server_seconds=answer.server_seconds, finish_reason=answer.finish_reason
-        )
+        return answer.with_text(bare(answer))
 
     def __repr__(self) -> str:
         return f"<OpenAIBaseline {self.model!r}>"
