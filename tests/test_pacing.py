@@ -136,4 +136,4 @@ def test_whatever_a_server_does_each_question_is_a_row() -> None:
     assert [row.question for row in results.rows] == [example.question for example in data]
     assert all((row.actual == "lang:go") != row.failed for row in results.rows)
     assert results.failures
-    assert {row.attempts for row in results.rows} > {1, 2}
+    assert max(row.attempts for row in results.rows) > 1

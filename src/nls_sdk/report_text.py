@@ -52,14 +52,18 @@ def milliseconds(value: float, target: float = math.inf) -> str:
 def figures(title: str, results: Results) -> str:
     """Who was asked how much, and how long it took."""
     parts = [results.name] if results.name != title else []
-    asked = f" of {results.asked}, interrupted" if results.partial else ""
+    asked = f" of {results.asked}, {results.stopped or 'interrupted'}" if results.partial else ""
     parts.append(f"{len(results.rows)} questions{asked}")
     if latency := results.latency:
         parts.append(f"latency {_percentiles(latency)}")
     if server := results.server_latency:
         parts.append(f"server alone {_percentiles(server)}")
+    if network := results.network_latency:
+        parts.append(f"network {_percentiles(network)}")
     if results.cold_start_seconds is not None:
         parts.append(f"first request {results.cold_start_seconds:.2f}s")
+    if results.cost is not None:
+        parts.append(f"cost ${results.cost:.4f}")
     return "; ".join(parts)
 
 
