@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..dataset import Dataset
 from ..evaluation import Evaluator
@@ -33,6 +33,10 @@ class Asking:
     def evaluator(self, data: Dataset) -> Evaluator:
         """The evaluator that asks so."""
         return Evaluator(data, concurrency=self.concurrency, repeats=self.repeats, limits=self.limits)
+
+    def priced(self, price: Price | None) -> Asking:
+        """The same, with the price of a token where none was told."""
+        return evolve(self, limits=evolve(self.limits, price=self.limits.price or price))
 
 
 class _PriceType(click.ParamType[Price]):

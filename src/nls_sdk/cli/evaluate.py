@@ -81,6 +81,7 @@ def baseline(
         app.tell(f"{known.answered} answers are known already.")
     # What is in the journal of an interrupted run is among what is known.
     journal.unlink(missing_ok=True)
+    how = how.priced(getattr(translator, "price", None))
     results, whole = evaluate(translator, data, how=how, journal=journal, known=known)
     if not whole:
         _interrupted(app, results, journal)
