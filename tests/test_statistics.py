@@ -16,6 +16,7 @@ from nls_sdk.statistics import (
     Decision,
     Interval,
     effective,
+    fisher,
     holm,
     mcnemar,
     mean_interval,
@@ -24,7 +25,6 @@ from nls_sdk.statistics import (
     pairs_power,
     questions_needed,
     repeats,
-    share_p_value,
     share_power,
     wilson,
 )
@@ -46,7 +46,7 @@ def test_an_effective_size_need_not_be_whole() -> None:
 
 def test_of_nothing_nothing_is_known() -> None:
     assert wilson(0, 0) == Interval(0.0, 1.0)
-    assert share_p_value(0, 0, 0.5) == mcnemar(0, 0) == 1.0
+    assert fisher(0, 0, 1, 2) == mcnemar(0, 0) == 1.0
     assert mean_interval([1.0]) is None
     assert repeats([("a", True), ("b", False)]) is None
 
@@ -157,3 +157,9 @@ def test_repeats_tell_variance_within_from_variance_between() -> None:
     assert loose is not None
     assert (loose.within, loose.between, effective(4, loose)) == (0.5, 0, 4)
     assert effective(7, None) == 7
+
+
+def test_fisher_is_fishers() -> None:
+    # The lady tasting tea: all four of four, against none of four.
+    assert fisher(4, 4, 0, 4) == pytest.approx(2 / 70)
+    assert fisher(3, 6, 50, 100) == pytest.approx(1.0)

@@ -9,8 +9,8 @@ from .providers import API_VERSION
 from .rows import Row, Share
 
 _STOP_WORDS = """
-a about all an and any are as at by can code containing contains do every everything file files find for from get
-give has have how i in is it list look looking me mention mentions named of on only or please repo repos
+a about all an and any are as at by can code containing contains do every everything file files find for from
+get give has have how i in is it list look looking me mention mentions named of on only or please repo repos
 repositories repository search see show something that the their them there these this those to use uses using
 want was were what where which with written you
 """

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from attrs import field, frozen
 
+from .analysis import Judgement, Paired, Slice, judgements, paired, repeated, slices
 from .errors import EvaluationError
+from .floors import floors
 from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings, verdict
-from .report_text import figures, milliseconds, share, side_notes, table
+from .misses import Miss, classes
+from .report_text import (
+    figures,
+    milliseconds,
+    paired_note,
+    repeats_note,
+    share,
+    side_notes,
+    slice_note,
+    table,
+)
 from .results import SCHEMA, Results, Row, Share, pair_rows, write
 
 
@@ -177,6 +190,33 @@ class Report:
         """The pairs of one verdict."""
         return tuple(pair for pair in self.pairs if pair.verdict is kind)
 
+    @cached_property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """What the model's figures say of the targets, with intervals: PASS, FAIL or UNDECIDED."""
+        return judgements(self.model)
+
+    @cached_property
+    def paired(self) -> Paired | None:
+        """Whether model and baseline differ by more than chance; None without baseline."""
+        return paired([(pair.model, pair.baseline) for pair in self.pairs]) if self.pairs else None
+
+    @cached_property
+    def slices(self) -> tuple[Slice, ...]:
+        """The right answers by intent, held-out part, operator, difficulty and length."""
+        if not self.pairs:
+            return slices(self.model.rows)
+        return slices([pair.model for pair in self.pairs], [pair.baseline for pair in self.pairs])
+
+    @cached_property
+    def misses(self) -> Mapping[Miss, Sequence[Row]]:
+        """The model's answers that are not what was expected, by their class, the commonest first."""
+        return classes(self.model.rows)
+
+    @cached_property
+    def floors(self) -> Mapping[str, tuple[Share, Share]]:
+        """What echo and rules, which know nothing, reach: syntax valid answers and semantic matches."""
+        return floors(self.model.rows)
+
     @property
     def table(self) -> str:
         """The table alone."""
@@ -202,7 +242,26 @@ class Report:
         return tuple(notes)
 
     def __str__(self) -> str:
-        return "\n".join((self.table, *self.notes))
+        return "\n".join((self.table, *self.verdict_notes, *self.notes))
+
+    @property
+    def verdict_notes(self) -> tuple[str, ...]:
+        """What the figures are worth: intervals, significance, floors, misses; a line each."""
+        notes = [str(judgement) for judgement in self.judgements]
+        if self.paired is not None:
+            notes.append(paired_note(self.paired, self.titles))
+        notes += [
+            f"Floor {name}: syntax valid {share(valid)}, semantic match {share(match)}"
+            for name, (valid, match) in self.floors.items()
+        ]
+        if self.misses:
+            counts = ", ".join(f"{len(rows)} {miss}" for miss, rows in self.misses.items())
+            notes.append(f"Not what was expected: {counts}")
+        if worse := [each for each in self.slices if each.p_value <= 0.05]:
+            notes.append("Unlike the rest: " + ", ".join(slice_note(each) for each in worse))
+        if (found := repeated(self.model)) is not None:
+            notes.append(repeats_note(found))
+        return tuple(notes)
 
     def differences(self, limit: int = 10) -> str:
         """The questions that only one of the two got right, at most `limit` of each, as text."""
@@ -225,6 +284,15 @@ class Report:
             "baseline": self.baseline.summary() if self.baseline else None,
             "verdicts": {str(kind): count for kind, count in self.verdicts.items()},
             "left_out": self.left_out,
+            "judgements": msgspec.to_builtins(self.judgements),
+            "paired": msgspec.to_builtins(self.paired),
+            "slices": msgspec.to_builtins(self.slices),
+            "misses": {str(miss): len(rows) for miss, rows in self.misses.items()},
+            "floors": {
+                name: {"syntax_valid": valid.value, "semantic_match": match.value}
+                for name, (valid, match) in self.floors.items()
+            },
+            "repeats": msgspec.to_builtins(repeated(self.model)),
         }
 
     def to_json(self, path: str | Path) -> Path:

@@ -238,13 +238,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def share_p_value(count: int, total: int, reference: float) -> float:
-    """The exact p-value of a share against a known one; 1 of nothing."""
-    if total == 0:
+def fisher(count: int, total: int, other_count: int, other_total: int) -> float:
+    """Fisher's exact p-value of two shares of different questions; 1 when one is of nothing."""
+    if not total or not other_total:
         return 1.0
-    from scipy.stats import binomtest
+    from scipy.stats import fisher_exact
 
-    return float(binomtest(count, total, reference).pvalue)
+    table = [[count, total - count], [other_count, other_total - other_count]]
+    return float(fisher_exact(table).pvalue)
 
 
 @frozen
