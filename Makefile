@@ -6,13 +6,17 @@ READY := $(VENV)/.ready
 PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-openai tests/plugin_package
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
-.PHONY: demo test check fuzz format clean
+.PHONY: demo test browser check fuzz format clean
 
 demo: $(READY)  ## the whole job on this machine, in at most five minutes
 	$(BIN)/nls-finetune demo --provider local
 
 test: $(READY)  ## all tests
 	$(BIN)/pytest -q
+
+browser: $(READY)  ## the HTML report in a headless Chromium, which must be installed
+	$(BIN)/pip install --quiet --constraint constraints.txt -e .[browser]
+	$(BIN)/pytest -q -rs tests/browser
 
 check: $(READY)  ## format, lint, layers, types
 	$(BIN)/ruff format --check .

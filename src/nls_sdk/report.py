@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from .analysis import Judgement, Paired, Slice, judgements, paired, repeated, slices
 from .errors import EvaluationError
+from .events import Progress
 from .floors import floors
 from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings, verdict
 from .misses import Miss, classes
@@ -26,7 +27,7 @@ from .report_text import (
     slice_note,
     table,
 )
-from .results import SCHEMA, Results, Row, Share, pair_rows, write
+from .results import SCHEMA, Results, Row, Share, pair_rows, write, write_text
 
 
 @frozen
@@ -294,6 +295,37 @@ class Report:
             },
             "repeats": msgspec.to_builtins(repeated(self.model)),
         }
+
+    @property
+    def rows(self) -> Sequence[tuple[Row, Row | None]]:
+        """Each row of the model, with the baseline's on the same question; None without baseline."""
+        if self.baseline is None:
+            return [(row, None) for row in self.model.rows]
+        return [(pair.model, pair.baseline) for pair in self.pairs]
+
+    def to_html(
+        self,
+        path: str | Path,
+        *,
+        training: Sequence[Progress] = (),
+        provenance: Mapping[str, Any] | None = None,
+        title: str = "Evaluation",
+    ) -> Path:
+        """Write the report as one HTML file that needs no network; see `nls_sdk.reporting.html`.
+
+        Args:
+            path: The file.
+            training: What the run that made the model told of its progress; its loss and learning rate are
+                drawn.
+            provenance: More of where the results come from, such as the run, its recipe and a commit.
+            title: The page's head.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        from .reporting.html import html
+
+        return write_text(path, html(self, training=training, provenance=provenance, title=title))
 
     def to_json(self, path: str | Path) -> Path:
         """Write the report, its figures and all its rows, to a file that `from_json` reads.

@@ -235,6 +235,22 @@ def write(path: Path, body: Any) -> Path:
     return path
 
 
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file by rename, and make the folder it goes into.
+
+    Raises:
+        EvaluationError: It cannot be written.
+    """
+    file = Path(path)
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.part")
+        # A lone surrogate cannot be written; it is shown as the escape that it came as.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
+        temporary.replace(file)
+    return file
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the operating system says against writing a path into an `EvaluationError`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from attrs import field, frozen
@@ -53,27 +54,27 @@ class Row:
         """Whether the request failed."""
         return self.error is not None
 
-    @property
+    @cached_property
     def syntax_valid(self) -> bool:
         """Whether there is an answer and every operator in it is a valid one."""
         return not self.failed and metrics.syntax_valid(self.actual)
 
-    @property
+    @cached_property
     def semantic_match(self) -> bool:
         """Whether there is an answer with at least 0.7 of what was expected."""
         return not self.failed and metrics.semantic_match(self.expected, self.actual)
 
-    @property
+    @cached_property
     def server_valid(self) -> bool:
         """Whether there is an answer that the server accepts."""
         return not self.failed and metrics.server_valid(self.actual)
 
-    @property
+    @cached_property
     def lint_clean(self) -> bool:
         """Whether there is an answer that the server accepts and that has no silent failure."""
         return not self.failed and metrics.lint_clean(self.actual)
 
-    @property
+    @cached_property
     def equivalent(self) -> bool:
         """Whether there is an answer that asks the same as the expected query."""
         return not self.failed and metrics.equivalent(self.expected, self.actual)
