@@ -83,8 +83,10 @@ class Endpoint:
     @property
     def parameters(self) -> dict[str, Any]:
         """What decides its answers, as plain values."""
+        # A run may be served at another address the next time; it is the same model.
+        place = {"url": self._client.place} if self.run is None else {"run": self.run.run_id}
         return {
-            "url": self._client.place,
+            **place,
             "model": self.model,
             "system": self._system,
             "max_tokens": self._max_tokens,

@@ -15,8 +15,11 @@ from .analysis import Judgement, Paired, Slice, judgements, paired, repeated, sl
 from .errors import EvaluationError
 from .events import Progress
 from .floors import floors
-from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings, verdict
+from .history import Entry, history
+from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings
 from .misses import Miss, classes
+from .report_parts import Line as Line
+from .report_parts import Pair as Pair
 from .report_text import (
     figures,
     milliseconds,
@@ -28,50 +31,7 @@ from .report_text import (
     table,
 )
 from .results import SCHEMA, Results, Row, Share, pair_rows, write, write_text
-
-
-@frozen
-class Pair:
-    """Two answers to the same question.
-
-    Attributes:
-        model: The model's row.
-        baseline: The baseline's row.
-    """
-
-    model: Row
-    baseline: Row
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """Which of the two is right; None when a request failed."""
-        if self.model.failed or self.baseline.failed:
-            return None
-        return verdict(self.model.right, self.baseline.right)
-
-
-@frozen
-class Line:
-    """One row of the report's table.
-
-    Attributes:
-        metric: What is measured.
-        model: The model's figure.
-        baseline: The baseline's figure; `-` when there is none.
-        target: What the model's figure is to be.
-        passed: Whether it is.
-    """
-
-    metric: str
-    model: str
-    baseline: str
-    target: str
-    passed: bool
-
-    @property
-    def status(self) -> str:
-        """PASS or FAIL."""
-        return "PASS" if self.passed else "FAIL"
+from .statistics import Decision
 
 
 @frozen
@@ -180,6 +140,11 @@ class Report:
     def passed(self) -> bool:
         """Whether the model meets every target."""
         return all(line.passed for line in self.lines)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the model meets every target by more than noise."""
+        return self.passed and all(each.decision is Decision.PASS for each in self.judgements)
 
     @property
     def verdicts(self) -> Mapping[Verdict, int]:
@@ -303,6 +268,11 @@ class Report:
             return [(row, None) for row in self.model.rows]
         return [(pair.model, pair.baseline) for pair in self.pairs]
 
+    @staticmethod
+    def history(folder: str | Path) -> tuple[Entry, ...]:
+        """The whole evaluations of a folder, oldest first, a line each; see `nls_sdk.history`."""
+        return history(folder)
+
     def to_html(
         self,
         path: str | Path,
@@ -326,6 +296,26 @@ class Report:
         from .reporting.html import html
 
         return write_text(path, html(self, training=training, provenance=provenance, title=title))
+
+    def to_junit(self, path: str | Path) -> Path:
+        """Write the report as JUnit XML, for CI.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        from .reporting.junit import junit
+
+        return write_text(path, junit(self))
+
+    def to_markdown(self, path: str | Path) -> Path:
+        """Write the report as Markdown, for a pull request.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        from .reporting.markdown import markdown
+
+        return write_text(path, markdown(self))
 
     def to_json(self, path: str | Path) -> Path:
         """Write the report, its figures and all its rows, to a file that `from_json` reads.

@@ -220,7 +220,7 @@ def test_compare_two_evaluations(call: Call, good: StubServer, bad: StubServer) 
     done = call("compare", *files)
     assert done.code == 0
     assert Path(files[0]).stem in done.out
-    assert "is right: 2" in done.out
+    assert "Became wrong: 2" in done.out
 
 
 @pytest.mark.parametrize("spoil", [lambda p: p.write_text("{"), lambda p: p.write_text("[]")])
@@ -294,3 +294,64 @@ def test_a_signal_keeps_what_was_answered(data: Path, number: signal.Signals) ->
     (file,) = FOLDER.glob("eval-*.jsonl")
     assert f"kept in {file}" in err
     assert 0 < len(read_results(file).rows) < 50
+
+
+def test_a_regression_fails_ci_only_when_asked_to(call: Call, data: Path) -> None:
+    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(20)]
+    Dataset.from_pairs(pairs).write(data / "val.jsonl")
+    files = []
+    for answer in (right, wrong):
+        with StubServer(answer) as server:
+            files.append(
+                call("eval", "run", "--url", server.url, "--concurrency", "4", "--json").json["file"]
+            )
+    worse = call("compare", *files, "--fail-on-regression")
+    assert worse.code == 1
+    assert "REGRESSED" in worse.out
+    assert "Became wrong: 20" in worse.out
+    assert call("compare", *files).code == 0
+    assert call("compare", *reversed(files), "--fail-on-regression").code == 0
+    assert call("compare", *files, "--json").json["changes"][1]["lost"] == 20
+    unknown = call("compare", files[0], "nightly")
+    assert unknown.code == 2
+    assert "eval run --run-name nightly" in unknown.err
+
+
+def test_a_report_is_written_in_every_form(call: Call, good: StubServer) -> None:
+    call("eval", "run", "--url", good.url)
+    options = [
+        ("--html", "r.html"),
+        ("--markdown", "r.md"),
+        ("--junit", "r.xml"),
+        ("--report-json", "r.json"),
+    ]
+    done = call("eval", "report", *[word for pair in options for word in pair])
+    assert done.code == 0
+    for _, name in options:
+        assert f"Written: {name}" in done.err
+        assert Path(name).stat().st_size > 300
+    assert call("eval", "report", "--decided").code == 1, "two questions decide nothing"
+
+
+def test_history(call: Call, good: StubServer) -> None:
+    assert "no evaluation there" in call("eval", "history").out
+    file = Path(call("eval", "run", "--url", good.url, "--json").json["file"])
+    listed = call("eval", "history").out.splitlines()
+    assert listed[0].startswith("CREATED")
+    assert listed[1].endswith(file.name)
+    (found,) = call("eval", "history", "--json").json
+    assert (found["questions"], found["path"]) == (2, str(file))
+    assert "no runs" in call("eval", "history", "--runs").out
+
+
+def test_a_run_is_followed_from_its_data_to_its_evaluations(call: Call, good: StubServer) -> None:
+    for command in (("train",), ("merge",), ("deploy",)):
+        assert call(*command, "--run-name", "night").code == 0
+    call("eval", "run", "--url", good.url)
+    told = call("eval", "history", "--runs").out
+    assert told.startswith("night\n  state ")
+    assert "  recipe   lora_r=16, lora_alpha=32" in told
+    page = call("eval", "report", "--html", "r.html", "--run-name", "night")
+    assert page.code == 0
+    text = Path("r.html").read_text("utf-8")
+    assert "Training data" in text

@@ -30,6 +30,7 @@ from .app import App, shared, train_file, val_file
 from .asking import Asking, asking
 from .endpoints import endpoint_name, foreign_options, the_endpoint
 from .failures import FAILED, INTERRUPTED
+from .history import history_, training_of
 from .watch import counted
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -137,13 +138,32 @@ def run_(
     _answer(app, Report.of(results, Results.read(other) if other else None), path)
 
 
+eval_.add_command(history_)
+
+
 @eval_.command()
 @click.option("--evaluation", type=_PATH, help="An evaluation file, in place of the newest.")
 @click.option(
     "--baseline", "baseline_file", type=_PATH, help="A baseline file, in place of the one that fits."
 )
+@click.option("--html", "html_path", type=_PATH, help="Write one HTML page that needs no network.")
+@click.option("--markdown", type=_PATH, help="Write Markdown, for a pull request.")
+@click.option("--junit", type=_PATH, help="Write JUnit XML, for CI.")
+@click.option("--report-json", type=_PATH, help="Write the figures and all rows as JSON.")
+@click.option("--run-name", metavar="NAME", help="With --html: draw the training run of this name.")
+@click.option("--decided", is_flag=True, help="Exit 1 unless every target is met beyond noise: PASS.")
 @shared
-def report(app: App, evaluation: Path | None, baseline_file: Path | None) -> None:
+def report(
+    app: App,
+    evaluation: Path | None,
+    baseline_file: Path | None,
+    html_path: Path | None,
+    markdown: Path | None,
+    junit: Path | None,
+    report_json: Path | None,
+    run_name: str | None,
+    decided: bool,
+) -> None:
     """Print the comparison; exit 1 when a target is missed."""
     folder = app.settings.data.evaluations
     path = evaluation or newest_evaluation(folder, warn=app.tell)
@@ -151,8 +171,20 @@ def report(app: App, evaluation: Path | None, baseline_file: Path | None) -> Non
     other = baseline_file or matching_baseline(results, folder, warn=app.tell)
     found = Report.of(results, Results.read(other) if other else None)
     app.tell(f"Evaluation: {path}\nBaseline:   {other or 'none; `nls-finetune eval baseline` makes one'}")
+    if html_path is not None:
+        training, origin = training_of(app, run_name) if run_name else ((), {})
+        found.to_html(html_path, training=training, provenance=origin)
+    for target, write in (
+        (markdown, found.to_markdown),
+        (junit, found.to_junit),
+        (report_json, found.to_json),
+    ):
+        if target is not None:
+            write(target)
+    for target in filter(None, (html_path, markdown, junit, report_json)):
+        app.tell(f"Written: {target}")
     app.answer(found.summary(), str(found))
-    if not found.passed:
+    if not found.passed or (decided and not found.decided):
         raise SystemExit(FAILED)
 
 
