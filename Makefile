@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-openai tests/plugin_package
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
-.PHONY: demo test browser check fuzz format clean
+.PHONY: demo test browser inspect check fuzz format clean
 
 demo: $(READY)  ## the whole job on this machine, in at most five minutes
 	$(BIN)/nls-finetune demo --provider local
@@ -17,6 +17,11 @@ test: $(READY)  ## all tests
 browser: $(READY)  ## the HTML report in a headless Chromium, which must be installed
 	$(BIN)/pip install --quiet --constraint constraints.txt -e .[browser]
 	$(BIN)/pytest -q -rs tests/browser
+
+inspect: $(READY)  ## the exporter with the real inspect_ai, in an environment of its own
+	$(PYTHON) -m venv $(VENV)-inspect
+	$(VENV)-inspect/bin/pip install --quiet inspect-ai pytest pytest-timeout sybil hypothesis pandas -e .
+	$(VENV)-inspect/bin/pytest -q -rs tests/test_exporting.py
 
 check: $(READY)  ## format, lint, layers, types
 	$(BIN)/ruff format --check .

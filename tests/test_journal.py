@@ -168,6 +168,18 @@ def test_what_failed_is_asked_again_only_when_it_is_wished(tmp_path: Path) -> No
     assert (len(results.rows), results.failures) == (40, ())
 
 
+def test_half_a_character_is_kept_as_an_escape(tmp_path: Path) -> None:
+    def answer(question: str) -> str:
+        if question == "question 1":
+            raise EndpointError("no \ud800")
+        return "lang:go \ud800"
+
+    results = Evaluator(DATA).run(Scripted(answer), journal=tmp_path / "eval.jsonl")
+    assert results.rows[0].actual == "lang:go \\ud800"
+    assert results.rows[1].error == "no \\ud800"
+    assert Results.read(results.write(tmp_path / "eval.json")) == results
+
+
 def test_what_is_known_is_not_asked(tmp_path: Path) -> None:
     known = Evaluator(DATA).run(Scripted(), sample=25)
     for journal in (None, tmp_path / "eval.jsonl"):

@@ -105,11 +105,11 @@ class Asker:
         except Exception as error:
             self.lost = self.lost + 1 if can_retry(error) else 0
             reason = error.message if isinstance(error, NlsError) else f"{type(error).__name__}: {error}"
-            return evolve(row, attempts=attempts, error=reason)
+            return evolve(row, attempts=attempts, error=_whole(reason))
         self.lost = 0
         return evolve(
             row,
-            actual=str(answer),
+            actual=_whole(str(answer)),
             seconds=seconds,
             attempts=attempts,
             server_seconds=getattr(answer, "server_seconds", None),
@@ -213,3 +213,8 @@ def unanswered(example: Example, repeat: int = 0) -> Row:
         line=example.line,
         repeat=repeat,
     )
+
+
+def _whole(text: str) -> str:
+    """Text that can be written: half a character (a lone surrogate) becomes the escape that it came as."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -210,6 +210,12 @@ class Report:
     def __str__(self) -> str:
         return "\n".join((self.table, *self.verdict_notes, *self.notes))
 
+    def _repr_html_(self) -> str:
+        """The table and its notes, for a notebook."""
+        from .reporting.notebook import notebook
+
+        return notebook(self)
+
     @property
     def verdict_notes(self) -> tuple[str, ...]:
         """What the figures are worth: intervals, significance, floors, misses; a line each."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from attrs import evolve, field, frozen
@@ -19,6 +19,9 @@ from .rows import Latency as Latency
 from .rows import Row as Row
 from .rows import Share as Share
 from .rundir import write_json
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCHEMA = 1
 """The version of the result files."""
@@ -149,6 +152,27 @@ class Results:
             "cost": self.cost,
             "hallucinations": {found.name: count for found, count in self.hallucinations.items()},
         }
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """The rows as plain dictionaries with what follows from them; metadata under `metadata.NAME`."""
+        found = []
+        for row, values in zip(self.rows, self.to_json()["rows"], strict=True):
+            del values["metadata"]
+            metadata = {f"metadata.{name}": value for name, value in row.metadata.items()}
+            found.append({"name": self.name, **values, "right": row.right, **metadata})
+        return found
+
+    def to_pandas(self) -> DataFrame:
+        """The rows as a pandas table; pandas is no dependency.
+
+        Raises:
+            EvaluationError: pandas is not installed.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            raise EvaluationError("pandas is not installed.", hint="`pip install pandas`") from None
+        return DataFrame(self.to_records())
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain JSON values, with what follows from the rows for whoever reads the file."""

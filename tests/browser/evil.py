@@ -11,7 +11,7 @@ EVIL = (
     "<script>document.title='owned'</script>",
     "</script><script>document.title='owned'</script>",
     "<img src=x onerror=\"document.title='owned'\">",
-    "{{ 7 * 7 }} <!-- <script> \u2028 \ud800 ]]> &lt;b&gt;",
+    "{{ 7 * 7 }} <!-- <script> \u2028 ]]> &lt;b&gt;",
     "javascript:alert(1)",
 )
 ANSWERS = ("lang:go needle", "lang:python needle", "path:src needle", "", "I'm sorry, I cannot.")
