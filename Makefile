@@ -6,13 +6,22 @@ READY := $(VENV)/.ready
 PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-openai tests/plugin_package
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
-.PHONY: demo test check fuzz format clean
+.PHONY: demo test browser inspect check fuzz format clean
 
 demo: $(READY)  ## the whole job on this machine; its last table has the time of each stage
 	$(BIN)/nls-finetune demo --provider local
 
 test: $(READY)  ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+
+browser: $(READY)  ## the HTML report in a headless Chromium, which must be installed
+	$(BIN)/pip install --quiet --constraint constraints.txt -e .[browser]
+	$(BIN)/pytest -q -rs tests/browser
+
+inspect: $(READY)  ## the exporter with the real inspect_ai, in an environment of its own
+	$(PYTHON) -m venv $(VENV)-inspect
+	$(VENV)-inspect/bin/pip install --quiet inspect-ai pytest pytest-timeout sybil hypothesis pandas -e .
+	$(VENV)-inspect/bin/pytest -q -rs tests/test_exporting.py
 
 check: $(READY)  ## format, lint, layers, types
 	$(BIN)/ruff format --check .

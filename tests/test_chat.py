@@ -138,3 +138,41 @@ def test_no_part_of_a_key_is_shown_where_a_long_text_is_cut(before: int) -> None
     with pytest.raises(EndpointError, match=r"400: .*xx") as caught:
         answer(status(400, "x" * before + f"{KEY} is wrong"))
     assert KEY[:3] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ({"retry_after": "7"}, 7.0),
+        ({"retry_after_ms": "250", "retry_after": "7"}, 0.25),
+        ({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": "nan"}, None),
+        ({"retry_after": "-3"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_a_server_asks_to_wait(told: dict[str, str], seconds: float | None) -> None:
+    with pytest.raises(EndpointUnavailable) as caught:
+        answer(Raw(b"{}", 429, headers=told))
+    assert caught.value.retry_after == seconds
+
+
+def test_an_answer_says_who_gave_it_and_how_many_tokens_it_took() -> None:
+    found = answer("lang:go")
+    assert (found.model, found.tokens_in, found.tokens_out) == ("stub", 1, 1)
+    other = answer(Raw(b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "1"}}'))
+    assert (other.model, other.tokens_in, other.finish_reason) == (None, None, None)
+
+
+def test_a_huge_answer_is_not_read_to_its_end() -> None:
+    with pytest.raises(EndpointError, match=r"longer than 1,000,000 bytes") as caught:
+        answer(completion("x" * 3_000_000))
+    assert not caught.value.retryable
+
+
+def test_a_connection_is_used_again() -> None:
+    with StubServer("lang:go") as server:
+        client = connect(server.url, timeout=10)
+        assert [ask(client, "llm", prompt("q")) for _ in range(3)] == ["lang:go"] * 3
+        assert len(server.asked) == 3

@@ -2,26 +2,100 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+import ssl
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, cast
+from time import time
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from attrs import field, frozen
 
 from .errors import ConfigError, EndpointError, EndpointUnavailable
 from .prompt import Message
 from .translator import Translation
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, OpenAI
+    from urllib3 import BaseHTTPResponse, PoolManager
 
 SERVER_TIME_HEADER = "x-server-time-ms"
+LONGEST_ANSWER = 1_000_000
+"""Bytes of an answer, its JSON counted; no query is so long."""
+
+CONNECTIONS = 256
+"""Connections that are kept open for the next request."""
+
 _BUSY = frozenset({408, 409, 425, 429})
-_NO_KEY = "none"
 
 
-def connect(url: str, *, api_key: str | None = None, timeout: float) -> OpenAI:
-    """Make a client that does not retry on its own; nothing is sent yet.
+@frozen
+class Chat:
+    """A client of one API. It never retries; connections are kept, and threads may share it.
+
+    Attributes:
+        place: Base URL of the API, without user and password.
+        timeout: Seconds until a request is given up.
+    """
+
+    place: str
+    timeout: float
+    _key: str | None = field(repr=False)
+    _pool: PoolManager = field(repr=False)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        """Send JSON; what comes back as status, headers and body.
+
+        Raises:
+            EndpointUnavailable: No answer, or a time-out; asking again may help.
+            EndpointError: The request cannot be sent, or the answer is too long.
+        """
+        from urllib3.exceptions import HTTPError, ProtocolError, TimeoutError
+
+        headers = {"content-type": "application/json", "accept": "application/json"}
+        if self._key:
+            headers["authorization"] = f"Bearer {self._key}"
+        try:
+            sent = json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise EndpointError("The question holds text that cannot be sent as UTF-8.") from None
+        try:
+            reply = self._pool.request(
+                "POST",
+                f"{self.place}{path}",
+                body=sent,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                return reply.status, reply.headers, self._read(reply)
+            finally:
+                reply.release_conn()
+        except TimeoutError:
+            raise EndpointUnavailable(f"{self.place}: no answer within {self.timeout} s.") from None
+        except ProtocolError as error:
+            raise EndpointUnavailable(f"{self.place}: no answer: {error.args[-1]}.") from None
+        except (HTTPError, OSError) as error:
+            raise EndpointUnavailable(f"{self.place}: no answer: {_reason(error)}.") from None
+
+    def _read(self, reply: BaseHTTPResponse) -> bytes:
+        body = reply.read(LONGEST_ANSWER + 1, decode_content=True)
+        if len(body) > LONGEST_ANSWER:
+            reply.close()
+            raise EndpointError(f"{self.place}: the answer is longer than {LONGEST_ANSWER:,} bytes.")
+        return body
+
+    def mask(self, text: str) -> str:
+        """Text without the key; a server may repeat what it was sent."""
+        return text.replace(self._key, "***") if self._key else text
+
+
+def connect(url: str, *, api_key: str | None = None, timeout: float) -> Chat:
+    """Make a client; nothing is sent yet.
 
     A server on this machine is asked directly, whatever proxies the environment names.
 
@@ -34,81 +108,121 @@ def connect(url: str, *, api_key: str | None = None, timeout: float) -> OpenAI:
         ConfigError: The URL is not one, or the key cannot be sent.
     """
     host = _host(url)
+    place = _place(url)
     if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
         raise ConfigError(
-            f"The API key for {_place(url)} holds a character that cannot be sent.",
+            f"The API key for {place} holds a character that cannot be sent.",
             hint="Look for a space, a line end or a typographic quote in it.",
         )
-    from openai import DefaultHttpxClient, OpenAI
+    import urllib3
 
-    direct = DefaultHttpxClient(trust_env=False, timeout=timeout) if _is_loopback(host) else None
-    return OpenAI(
-        base_url=url, api_key=api_key or _NO_KEY, timeout=timeout, max_retries=0, http_client=direct
-    )
+    options: dict[str, Any] = {"timeout": timeout, "maxsize": CONNECTIONS, "block": False}
+    if place.startswith("https:"):
+        options["ssl_context"] = ssl.create_default_context()
+    proxy = None if _is_loopback(host) else _proxy(place, host)
+    pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    return Chat(place, timeout, api_key or None, pool)
 
 
-def ask(client: OpenAI, model: str, messages: Sequence[Message], **options: Any) -> Translation:
+def ask(client: Chat, model: str, messages: Sequence[Message], **options: Any) -> Translation:
     """Ask for one completion and return its text.
 
     Args:
         client: Whom to ask; see `connect`.
         model: The model's name in that API.
         messages: The conversation so far.
-        options: Passed to `chat.completions.create`.
+        options: Further fields of the request, such as `max_tokens`.
 
     Raises:
         EndpointUnavailable: No answer, a time-out, 429 or a server error; asking again may help.
         EndpointError: The request was refused, or the answer is not a completion.
     """
-    import openai
-
-    place = _place(str(client.base_url))
+    status, headers, body = client.post(
+        "/chat/completions", {"model": model, "messages": list(messages), **options}
+    )
+    if status != 200:
+        raise _refusal(client, status, headers, body, model)
     try:
-        raw = client.chat.completions.with_raw_response.create(
-            model=model,
-            messages=cast(Any, list(messages)),
-            **options,
-        )
-        completion = raw.parse()
-        choice = completion.choices[0]
-        text = choice.message.content
-    except UnicodeEncodeError:
-        raise EndpointError("The question holds text that cannot be sent as UTF-8.") from None
-    except openai.APITimeoutError:
-        raise EndpointUnavailable(f"{place}: no answer within {client.timeout} s.") from None
-    except openai.APIConnectionError as error:
-        raise EndpointUnavailable(f"{place}: no answer: {error.__cause__ or error}.") from None
-    except openai.APIStatusError as error:
-        raise _refusal(error, place, model, client.api_key) from None
-    except (openai.OpenAIError, ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
+        completion = json.loads(body)
+        choice = completion["choices"][0]
+        text = choice["message"]["content"]
+        finish_reason = choice.get("finish_reason")
+    except (ValueError, TypeError, IndexError, AttributeError, KeyError, RecursionError) as error:
         raise EndpointError(
-            f"{place}: the answer is not a completion: {type(error).__name__}.",
+            f"{client.place}: the answer is not a completion: {type(error).__name__}.",
             hint="The URL should be that of an OpenAI-compatible API, ending in /v1.",
         ) from None
     if not isinstance(text, str):
-        raise EndpointError(f"{place}: the answer holds no text.")
+        raise EndpointError(f"{client.place}: the answer holds no text.")
+    usage = completion.get("usage")
     return Translation(
-        text.strip(), server_seconds=_server_seconds(raw.headers), finish_reason=choice.finish_reason
+        text.strip(),
+        server_seconds=_server_seconds(headers),
+        finish_reason=finish_reason if isinstance(finish_reason, str) else None,
+        model=_text(completion.get("model")),
+        tokens_in=_count(usage, "prompt_tokens"),
+        tokens_out=_count(usage, "completion_tokens"),
     )
 
 
-def _refusal(error: APIStatusError, place: str, model: str, key: str) -> EndpointError:
-    code = error.status_code
-    said = error.message.removeprefix(f"Error code: {code}").removeprefix(" - ")
-    # A server may repeat the key it was sent; errors are logged, so they must not. Masked before the text
-    # is cut, or half a key would stay.
-    said = (said if key == _NO_KEY else said.replace(key, "***"))[:300]
-    message = f"{place}: answered {code}{f': {said}' if said else ''}"
-    if code in _BUSY or code >= 500:
-        return EndpointUnavailable(message)
-    match code:
+def _refusal(client: Chat, status: int, headers: Mapping[str, str], body: bytes, model: str) -> EndpointError:
+    # Masked before the text is cut, or half a key would stay: errors are logged.
+    said = client.mask(_said(body))[:300]
+    message = f"{client.place}: answered {status}{f': {said}' if said else ''}"
+    if status in _BUSY or status >= 500:
+        return EndpointUnavailable(message, retry_after=_retry_after(headers))
+    match status:
         case 401:
-            return EndpointError(f"{place}: the API key is wrong or missing (401).")
+            return EndpointError(f"{client.place}: the API key is wrong or missing (401).")
         case 404:
             hint = f"Is there a model {model!r}, and does the URL end in /v1?"
             return EndpointError(message, hint=hint)
         case _:
             return EndpointError(message)
+
+
+def _said(body: bytes) -> str:
+    """What an error's body says, in OpenAI's form or another."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    for key in ("error", "message", "detail"):
+        if isinstance(told, dict) and told.get(key):
+            told = told[key]
+    return told if isinstance(told, str) else text
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to wait, told as milliseconds, seconds or a date."""
+    try:
+        if "retry-after-ms" in headers:
+            return _seconds(float(headers["retry-after-ms"]) / 1000)
+        told = headers["retry-after"]
+    except (KeyError, ValueError):
+        return None
+    try:
+        return _seconds(float(told))
+    except ValueError:
+        pass
+    try:
+        return _seconds(max(0.0, parsedate_to_datetime(told).timestamp() - time()))
+    except ValueError:
+        return None
+
+
+def _seconds(value: float) -> float | None:
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(usage: Any, key: str) -> int | None:
+    value = usage.get(key) if isinstance(usage, dict) else None
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def _host(url: str) -> str:
@@ -124,9 +238,17 @@ def _host(url: str) -> str:
 
 
 def _place(url: str) -> str:
-    """The URL without user and password."""
+    """The URL without user and password, and without a slash at its end."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def _proxy(place: str, host: str) -> str | None:
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    found = None if proxy_bypass(host) else proxies.get(urlsplit(place).scheme) or proxies.get("all")
+    return found if found is None or "://" in found else f"http://{found}"
 
 
 def _is_loopback(host: str) -> bool:
@@ -136,9 +258,13 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _server_seconds(headers: Any) -> float | None:
+def _server_seconds(headers: Mapping[str, str]) -> float | None:
     try:
-        seconds = float(headers[SERVER_TIME_HEADER]) / 1000
+        return _seconds(float(headers[SERVER_TIME_HEADER]) / 1000)
     except (KeyError, ValueError):
         return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _reason(error: Exception) -> str:
+    """What urllib3 says, without the object it says it of."""
+    return str(error).rpartition(">: ")[2] or type(error).__name__

@@ -186,9 +186,13 @@ class Dataset(Sequence[Example]):
 
     def sample(self, n: int, *, seed: int = 0) -> Dataset:
         """At most `n` examples, chosen at random; the 50 of a seed are among its 100."""
+        return Dataset(tuple(self.examples[i] for i in sorted(self.order(seed)[:n])), self.source)
+
+    def order(self, seed: int = 0) -> list[int]:
+        """The places of all examples, shuffled; its first `n` are those of the seed's sample."""
         order = list(range(len(self.examples)))
         random.Random(seed).shuffle(order)
-        return Dataset(tuple(self.examples[i] for i in sorted(order[:n])), self.source)
+        return order
 
     def write(self, path: str | Path) -> Path:
         """Write JSONL that `from_jsonl` reads back as an equal dataset, by rename: never half a file."""

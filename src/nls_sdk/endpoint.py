@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .chat import ask, connect
 from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, prompt
@@ -77,8 +77,21 @@ class Endpoint:
             [*prompt(question, system=self._system)],
             max_tokens=self._max_tokens,
             temperature=0.0,
-            extra_body={"chat_template_kwargs": CHAT_TEMPLATE_KWARGS},
+            chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
         )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What decides its answers, as plain values."""
+        # A run may be served at another address the next time; it is the same model.
+        place = {"url": self._client.place} if self.run is None else {"run": self.run.run_id}
+        return {
+            **place,
+            "model": self.model,
+            "system": self._system,
+            "max_tokens": self._max_tokens,
+            "temperature": 0.0,
+        }
 
     def stop(self) -> None:
         """Stop the server, if it is ours. Idempotent."""

@@ -170,9 +170,17 @@ class EndpointError(NlsError):
 
 
 class EndpointUnavailable(EndpointError):
-    """The server did not answer, or is overloaded; the core retries."""
+    """The server did not answer, or is overloaded; the core retries.
+
+    Attributes:
+        retry_after: Seconds that the server asks to wait; None when it does not say.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class EvaluationError(NlsError):

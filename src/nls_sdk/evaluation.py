@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
-from threading import Event
+from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias
 
 from attrs import define, evolve, field, frozen
 from attrs.validators import ge
 
+from .asking import Asker, Question, asked, unanswered
 from .dataset import Dataset, Example
-from .errors import EndpointError, EvaluationError, NlsError
+from .errors import EvaluationError
+from .journal import Header, Journal, read_rows, results_of
+from .pacing import Limits, Pace
+from .questions import Questions, parameters_of
 from .report import Report
 from .results import Results, Row
-from .retry import can_retry, retry
+from .retry import retry
 from .translator import Translator
 
 WARMUP_QUESTION = "find Go files that mention a timeout"
 """What a warm-up request asks, so that no question of the dataset has been asked before it counts."""
-
-PATIENCE = 3
-"""Questions in succession that may fail for want of a server before retries are given up."""
 
 OnRow: TypeAlias = Callable[[Row], None]
 
@@ -46,18 +47,36 @@ class EvaluationInterrupted(KeyboardInterrupt):
 class Evaluator:
     """Asks translators the questions of a dataset. Models and baselines are treated alike.
 
+    The questions are asked in a shuffled order, so that the answers to the first few say of all what a sample
+    says; the rows of the results are in the dataset's order.
+
     Attributes:
         dataset: Questions and the queries that are expected.
         concurrency: Requests in flight at once. Above 1 the latency of each includes its wait for the others.
         warmup: Requests before the first that counts; the time of the first one is kept apart.
+        repeats: How often each question is asked; more than once shows how far the answers vary.
+        limits: Rates and money to keep to.
+        seed: Decides the order, and which questions are a sample.
+        grace: Seconds that Ctrl-C gives the requests under way to be answered.
     """
 
     dataset: Dataset
     concurrency: int = field(default=1, kw_only=True, validator=ge(1))
     warmup: int = field(default=1, kw_only=True, validator=ge(0))
+    repeats: int = field(default=1, kw_only=True, validator=ge(1))
+    limits: Limits = field(factory=Limits, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
+    grace: float = field(default=3.0, kw_only=True, validator=ge(0))
 
     def run(
-        self, translator: Translator, *, on_row: OnRow | None = None, sample: int | None = None
+        self,
+        translator: Translator,
+        *,
+        on_row: OnRow | None = None,
+        sample: int | None = None,
+        journal: str | Path | None = None,
+        retry_failed: bool = False,
+        known: Results | None = None,
     ) -> Results:
         """Ask every question, and retry what a retry can help.
 
@@ -66,15 +85,21 @@ class Evaluator:
 
         Args:
             translator: Who is asked.
-            on_row: Called with each row in the dataset's order, in this thread.
+            on_row: Called with each row as it comes, in this thread.
             sample: Ask at most so many questions, the same ones each time; see `Dataset.sample`.
+            journal: A file to which each answer is written as it comes. When it is there already, its answers
+                are kept and only the other questions are asked.
+            retry_failed: Ask those of the journal again that failed.
+            known: Earlier results of the same translator; a question that they answer is not asked.
 
         Raises:
-            EvaluationError: There is no question.
+            EvaluationError: There is no question, or the journal is of another evaluation.
             NlsError: A warm-up request got no answer, so nothing was asked.
             EvaluationInterrupted: Ctrl-C; it holds the results so far.
         """
-        return self._warm(translator, self._questions(sample)).ask(self.concurrency, on_row)
+        questions = self._questions(sample)
+        answers = {} if known is None else questions.answered_by(known)
+        return self._begin(translator, questions, journal, retry_failed, answers).ask(self, on_row)
 
     def compare(
         self,
@@ -101,164 +126,184 @@ class Evaluator:
             NlsError: A warm-up request to one of the two got no answer, so neither was asked.
             EvaluationInterrupted: Ctrl-C; it holds the results so far, of the model and of the baseline.
         """
-        dataset = self._questions(sample)
-        asking = self._warm(model, dataset)
+        questions = self._questions(sample)
+        asking = self._begin(model, questions)
         if baseline is None or isinstance(baseline, Results):
             if baseline is not None:
                 # Before any question: nothing in common is then no answer lost.
                 Report.of(asking.unasked(), baseline)
-            return Report.of(asking.ask(self.concurrency, on_row), baseline, titles=titles)
-        asking_baseline = self._warm(baseline, dataset)
-        results = asking.ask(self.concurrency, on_row)
+            return Report.of(asking.ask(self, on_row), baseline, titles=titles)
+        asking_baseline = self._begin(baseline, questions)
+        results = asking.ask(self, on_row)
         try:
-            others = asking_baseline.ask(self.concurrency, on_row)
+            others = asking_baseline.ask(self, on_row)
         except EvaluationInterrupted as interruption:
             raise EvaluationInterrupted(interruption.results, results) from None
         return Report.of(results, others, titles=titles)
 
-    def _questions(self, sample: int | None) -> Dataset:
-        dataset = self.dataset if sample is None else self.dataset.sample(max(sample, 0))
-        if not dataset:
+    def _questions(self, sample: int | None) -> Questions:
+        order = self.dataset.order(self.seed)
+        chosen = order if sample is None else order[: max(sample, 0)]
+        if not chosen:
             raise EvaluationError(f"{self.dataset.source or 'The dataset'}: no question to ask.")
-        return dataset
+        places = {index: place for place, index in enumerate(sorted(chosen))}
+        dataset = (
+            self.dataset if len(chosen) == len(order) else self.dataset.sample(len(chosen), seed=self.seed)
+        )
+        return Questions(dataset, [places[index] for index in chosen], self.repeats)
 
-    def _warm(self, translator: Translator, dataset: Dataset) -> _Asking:
-        asking = _Asking(translator, dataset)
-        asking.warm_up(self.warmup)
-        return asking
+    def _begin(
+        self,
+        translator: Translator,
+        questions: Questions,
+        journal: str | Path | None = None,
+        retry_failed: bool = False,
+        known: Mapping[int, Row] | None = None,
+    ) -> _Asking:
+        header = questions.header(translator, self.seed)
+        rows = dict(known or {})
+        times = self.warmup if len(rows) < header.asked else 0
+        if journal is None:
+            return _Asking(translator, questions, warmed_up(header, translator, times), None, rows)
+        if not Path(journal).exists():
+            # Only whoever answers is worth a file.
+            header = warmed_up(header, translator, times)
+            kept = Journal(Path(journal), header)
+        else:
+            kept = Journal(Path(journal), header, retry_failed=retry_failed)
+            try:
+                warmed_up(header, translator, times if kept.resumed < header.asked else 0)
+            except BaseException:
+                kept.close()
+                raise
+        for place, row in rows.items():
+            if place not in kept:
+                kept.add(place, row)
+        return _Asking(translator, questions, kept.header, kept)
 
 
 @define
 class _Asking:
-    """One translator and one dataset, from the first warm-up request to the last answer.
+    """One translator and the questions, from the first to the last answer.
 
     Attributes:
         translator: Who is asked.
-        dataset: The questions.
-        created: When this began.
-        rows: What came of the questions so far.
-        cold_start: Seconds of the first warm-up request.
+        questions: What is asked.
+        header: What the results say of both.
+        journal: Where rows are written as they come.
+        rows: What came of the questions so far, by their places, when there is no journal.
     """
 
     translator: Translator
-    dataset: Dataset
-    created: datetime = field(factory=lambda: datetime.now(UTC))
-    rows: list[Row] = field(factory=list)
-    cold_start: float | None = None
+    questions: Questions
+    header: Header
+    journal: Journal | None = None
+    rows: dict[int, Row] = field(factory=dict)
 
-    def warm_up(self, times: int) -> None:
-        with self._kept():
-            for _ in range(times):
-                seconds = _warm_up(self.translator)
-                self.cold_start = seconds if self.cold_start is None else self.cold_start
-
-    def ask(self, concurrency: int, on_row: OnRow | None) -> Results:
-        with self._kept(), _asked(self.translator, self.dataset, concurrency) as answered:
-            for row in answered:
-                self.rows.append(row)
-                if on_row is not None:
-                    on_row(row)
-        return self._results(self.rows)
+    def ask(self, evaluator: Evaluator, on_row: OnRow | None) -> Results:
+        began, resumed = perf_counter(), self.journal is not None and self.journal.resumed > 0
+        pace = Pace(evaluator.limits, self.header.parameters, spent=self._spent(evaluator.limits))
+        asker = Asker(self.translator, pace, self._keep)
+        try:
+            with closing(asked(asker, self._turns(), evaluator.concurrency, evaluator.grace)) as rows:
+                for row in rows:
+                    if on_row is not None:
+                        on_row(row)
+        except KeyboardInterrupt:
+            raise EvaluationInterrupted(self._results(pace)) from None
+        finally:
+            if self.journal is not None:
+                self.journal.close()
+        seconds = None if resumed else perf_counter() - began
+        stopped = f"the spend cap of ${evaluator.limits.max_cost:g} is reached" if asker.capped else ""
+        return evolve(self._results(pace), elapsed_seconds=seconds, stopped=stopped)
 
     def unasked(self) -> Results:
         """The questions as rows, before they are asked."""
-        return self._results(_unanswered(example) for example in self.dataset)
+        return results_of(self.header, [unanswered(example) for example in self.questions.dataset])
 
-    def _results(self, rows: Iterable[Row]) -> Results:
-        source = self.dataset.source
-        return Results(
-            name=self.translator.name,
-            rows=tuple(rows),
-            asked=len(self.dataset),
-            fingerprint=self.dataset.fingerprint,
-            created=self.created,
-            source=str(source) if source else None,
-            cold_start_seconds=self.cold_start,
-        )
+    def _turns(self) -> Iterator[Question]:
+        done = self.rows if self.journal is None else self.journal
+        left = (turn for turn in self.questions.turns() if turn[0] not in done)
+        return ((number, *turn) for number, turn in enumerate(left))
 
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        try:
-            yield
-        except KeyboardInterrupt:
-            raise EvaluationInterrupted(self._results(self.rows)) from None
+    def _keep(self, place: int, row: Row) -> None:
+        if self.journal is not None:
+            self.journal.add(place, row)
+        else:
+            self.rows[place] = row
 
+    def _spent(self, limits: Limits) -> float:
+        if limits.price is None or self.journal is None:
+            return 0.0
+        rows = (row for _, row in read_rows(self.journal.path))
+        return sum(limits.price.of(row.tokens_in or 0, row.tokens_out or 0) for row in rows)
 
-@contextmanager
-def _asked(translator: Translator, dataset: Dataset, concurrency: int) -> Iterator[Iterable[Row]]:
-    """The rows of all questions in order, as they come; leaving the block early asks no more."""
-    asker = _Asker(translator)
-    if concurrency == 1:
-        yield map(asker.row, dataset)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="nls-evaluator")
-    try:
-        yield pool.map(asker.row, dataset)
-    finally:
-        asker.stopped.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+    def _results(self, pace: Pace) -> Results:
+        rows = self.rows if self.journal is None else dict(read_rows(self.journal.path))
+        cost = pace.spent if pace.limits.price is not None else None
+        return results_of(self.header, [rows[place] for place in sorted(rows)], cost=cost)
 
 
-def _warm_up(translator: Translator) -> float:
-    """Seconds from the first attempt to the answer, waits between attempts included."""
-    starts: list[float] = []
+def stream(
+    examples: Iterable[Example],
+    translator: Translator,
+    *,
+    concurrency: int = 1,
+    limits: Limits | None = None,
+    journal: str | Path | None = None,
+    grace: float = 3.0,
+) -> Iterator[Row]:
+    """Ask questions without end: in the order given, with no more in memory than what is under way.
 
-    def attempt() -> None:
-        starts.append(perf_counter())
-        translator.translate(WARMUP_QUESTION)
+    For data that is too large for a `Dataset`. The rows are those that come now; those of earlier runs are in
+    the journal. Closing the iterator ends the asking.
 
-    retry(attempt)
-    return perf_counter() - starts[0]
+    Args:
+        examples: The questions, the same and in the same order when a journal is gone on with.
+        translator: Who is asked. It is not warmed up.
+        concurrency: Requests in flight at once.
+        limits: Rates and money to keep to.
+        journal: A file to which each answer is written as it comes; see `nls_sdk.journal.read_rows`.
+        grace: Seconds that Ctrl-C gives the requests under way to be answered.
 
-
-@define
-class _Asker:
-    """Asks questions one by one, from several threads.
-
-    Attributes:
-        translator: Who is asked.
-        stopped: Set when no more requests are to be made.
-        lost: Questions in succession that retries did not help. From `PATIENCE` on each gets one attempt,
-            until one is answered: a server that is gone must not cost minutes a question.
+    Raises:
+        EvaluationError: The journal is of another translator, or cannot be written.
+        KeyboardInterrupt: Ctrl-C; what was answered is in the journal.
     """
-
-    translator: Translator
-    stopped: Event = field(factory=Event)
-    lost: int = 0
-
-    def row(self, example: Example) -> Row:
-        """Ask one question; whatever goes wrong with it is data, not an exception."""
-        attempts, seconds = 0, 0.0
-
-        def attempt() -> str:
-            nonlocal attempts, seconds
-            if self.stopped.is_set():
-                raise EvaluationError("The evaluation was interrupted.")
-            attempts += 1
-            start = perf_counter()
-            answer = self.translator.translate(example.question)
-            seconds = perf_counter() - start
-            if not isinstance(answer, str):
-                raise EndpointError(f"{self.translator.name} answered {type(answer).__name__}, not text.")
-            return answer
-
-        row = _unanswered(example)
-        try:
-            answer = retry(attempt) if self.lost < PATIENCE else attempt()
-        except Exception as error:
-            self.lost = self.lost + 1 if can_retry(error) else 0
-            reason = error.message if isinstance(error, NlsError) else f"{type(error).__name__}: {error}"
-            return evolve(row, attempts=attempts, error=reason)
-        self.lost = 0
-        server_seconds = getattr(answer, "server_seconds", None)
-        return evolve(
-            row, actual=str(answer), seconds=seconds, server_seconds=server_seconds, attempts=attempts
-        )
-
-
-def _unanswered(example: Example) -> Row:
-    return Row(
-        question=example.question, expected=example.query, metadata=example.metadata, line=example.line
+    parameters = parameters_of(translator)
+    header = Header(
+        name=translator.name, asked=0, fingerprint="", created=datetime.now(UTC), parameters=parameters
     )
+    kept = None if journal is None else Journal(Path(journal), header)
+    asker = Asker(translator, Pace(limits or Limits(), parameters), None if kept is None else kept.add)
+    left = ((place, example) for place, example in enumerate(examples) if kept is None or place not in kept)
+    turns = ((number, place, 0, example) for number, (place, example) in enumerate(left))
+    try:
+        yield from asked(asker, turns, concurrency, grace)
+    finally:
+        if kept is not None:
+            kept.close()
+
+
+def warmed_up(header: Header, translator: Translator, times: int) -> Header:
+    """The header with the time of the first of so many warm-up requests, waits between attempts included.
+
+    Raises:
+        NlsError: One got no answer.
+        EvaluationInterrupted: Ctrl-C; there is no row.
+    """
+    first: float | None = None
+    try:
+        for _ in range(times):
+            starts: list[float] = []
+
+            def attempt(starts: list[float] = starts) -> None:
+                starts.append(perf_counter())
+                translator.translate(WARMUP_QUESTION)
+
+            retry(attempt)
+            first = perf_counter() - starts[0] if first is None else first
+    except KeyboardInterrupt:
+        raise EvaluationInterrupted(results_of(header, [])) from None
+    return evolve(header, cold_start_seconds=first)

@@ -1,21 +1,69 @@
-"""Where evaluations are kept: a folder of `eval-YYYYMMDD-HHMMSS.json` (in UTC) and `baseline-NAME.json`."""
+"""Where evaluations are kept: a folder of `eval-YYYYMMDD-HHMMSS.json` (in UTC) and `baseline-NAME.json`.
+
+One that is under way, or was killed, is a journal of the same name that ends in `.jsonl`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import warnings
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from .errors import EvaluationError
+from .journal import Header, read_header, read_journal
 from .results import Results, pair_rows, writing
 
 EVALUATIONS = Path("data/datasets/evaluations")
 """The folder, unless another is named."""
 
-_EVALUATION = re.compile(r"eval-\d{8}-\d{6}\.json")
+_EVALUATION = re.compile(r"eval-\d{8}-\d{6}\.jsonl?")
 _UNSAFE = re.compile(r"[^\w.-]+")
+
+
+def read_results(path: str | Path) -> Results:
+    """Read an evaluation file, or the journal of one that is not whole.
+
+    Raises:
+        EvaluationError: There is no such file, or it is not one.
+    """
+    file = Path(path)
+    return read_journal(file) if file.suffix == ".jsonl" else Results.read(file)
+
+
+def new_journal(created: datetime, folder: str | Path = EVALUATIONS) -> Path:
+    """A name for the journal of an evaluation that begins now, which no other has."""
+    while True:
+        path = Path(folder) / f"eval-{created:%Y%m%d-%H%M%S}.jsonl"
+        if not path.exists() and not path.with_suffix(".json").exists():
+            return path
+        created += timedelta(seconds=1)
+
+
+def unfinished(folder: str | Path = EVALUATIONS) -> list[tuple[Path, Header]]:
+    """The journals of evaluations that are not whole, oldest first, with what each was asking."""
+    found = []
+    for path in sorted(Path(folder).glob("eval-*.jsonl")):
+        try:
+            found.append((path, read_header(path)))
+        except EvaluationError:
+            continue
+    return found
+
+
+def finish(journal: Path, results: Results) -> Path:
+    """Write the whole results of a journal under its name, and delete it.
+
+    Raises:
+        EvaluationError: The file cannot be written.
+    """
+    path = results.write(journal.with_suffix(".json"))
+    journal.unlink(missing_ok=True)
+    return path
 
 
 def save_evaluation(results: Results, folder: str | Path = EVALUATIONS) -> Path:
@@ -41,15 +89,44 @@ def save_evaluation(results: Results, folder: str | Path = EVALUATIONS) -> Path:
 def save_baseline(results: Results, folder: str | Path = EVALUATIONS) -> Path:
     """Write results as the baseline of their name, in the place of an older one with no more answers.
 
-    One with more answers stays, and these go beside it, as `baseline-NAME.3-answers.json`.
+    One with more answers stays, and these go beside it, as `baseline-NAME.3-answers.json`; one that was asked
+    in another way (another model version, prompt or parameter) stays too, and these get their key into their
+    name.
 
     Raises:
         EvaluationError: The file cannot be written.
     """
     path = baseline_path(results.name, folder)
-    if results.answered < _answered(path):
+    kept = _read_or_none(path)
+    if kept is not None and not _asked_alike(kept, results.parameters):
+        path = path.with_name(f"{path.stem}.{key_of(results.parameters)}.json")
+        kept = _read_or_none(path)
+    # One that is missing or broken has no answers that anybody misses.
+    if kept is not None and results.answered < kept.answered:
         path = path.with_name(f"{path.stem}.{results.answered}-answers.json")
     return results.write(path)
+
+
+def known_answers(
+    name: str, parameters: Mapping[str, Any], folder: str | Path = EVALUATIONS
+) -> Results | None:
+    """What a baseline has answered before, when asked in the same way: the fullest file, or None."""
+    stem = baseline_path(name, folder).stem
+    best: Results | None = None
+    for path in sorted(Path(folder).glob(f"{stem}*.json*")):
+        if path.suffix not in (".json", ".jsonl"):
+            continue
+        found = _read_or_none(path)
+        fits = found is not None and found.name == name and found.parameters == parameters
+        if found is not None and fits and (best is None or found.answered > best.answered):
+            best = found
+    return best
+
+
+def key_of(parameters: Mapping[str, Any]) -> str:
+    """Eight characters that stand for a model, its prompt and its parameters."""
+    text = json.dumps(parameters, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def baseline_path(name: str, folder: str | Path = EVALUATIONS) -> Path:
@@ -57,16 +134,34 @@ def baseline_path(name: str, folder: str | Path = EVALUATIONS) -> Path:
     return Path(folder) / f"baseline-{_UNSAFE.sub('-', name)}.json"
 
 
-def newest_evaluation(folder: str | Path = EVALUATIONS) -> Path:
-    """The newest evaluation of a folder, by its name.
+def newest_evaluation(
+    folder: str | Path = EVALUATIONS, *, warn: Callable[[str], object] = warnings.warn
+) -> Path:
+    """The newest whole evaluation of a folder, by its name; one that is not whole when there is no other.
+
+    Args:
+        folder: Where the evaluations are.
+        warn: Told of each newer file that is passed over, and of one that is not whole and is taken.
 
     Raises:
         EvaluationError: There is none.
     """
-    found = [path for path in Path(folder).glob("eval-*.json") if _EVALUATION.fullmatch(path.name)]
-    if not found:
+    names = [path for path in Path(folder).glob("eval-*.json*") if _EVALUATION.fullmatch(path.name)]
+    partial: Path | None = None
+    for path in sorted(names, key=lambda path: path.name, reverse=True):
+        try:
+            results = read_results(path)
+        except EvaluationError:
+            if path.suffix == ".jsonl":
+                continue
+            return path  # whoever reads it is told what is wrong with it
+        if not results.partial:
+            return path
+        warn(f"Not whole: {path} has {len(results.rows)} of {results.asked} questions.")
+        partial = partial or path
+    if partial is None:
         raise EvaluationError(f"{folder}: no evaluation there.", hint="`nls-finetune eval run` makes one.")
-    return max(found, key=lambda path: path.name)
+    return partial
 
 
 def matching_baseline(
@@ -93,12 +188,16 @@ def matching_baseline(
     return best[1] if best else None
 
 
-def _answered(path: Path) -> int:
-    """Answers in a baseline file; none in one that is missing or broken, which nobody misses."""
+def _read_or_none(path: Path) -> Results | None:
     try:
-        return Results.read(path).answered
+        return read_results(path)
     except EvaluationError:
-        return 0
+        return None
+
+
+def _asked_alike(kept: Results, parameters: Mapping[str, Any]) -> bool:
+    """Whether two were asked in the same way; older files do not say in which they were."""
+    return not kept.parameters or not parameters or kept.parameters == parameters
 
 
 def _claim(path: Path) -> bool:

@@ -4,60 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from attrs import field, frozen
 
+from .analysis import Judgement, Paired, Slice, judgements, paired, repeated, slices
 from .errors import EvaluationError
-from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings, verdict
-from .report_text import figures, milliseconds, share, side_notes, table
-from .results import SCHEMA, Results, Row, Share, pair_rows, write
-
-
-@frozen
-class Pair:
-    """Two answers to the same question.
-
-    Attributes:
-        model: The model's row.
-        baseline: The baseline's row.
-    """
-
-    model: Row
-    baseline: Row
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """Which of the two is right; None when a request failed."""
-        if self.model.failed or self.baseline.failed:
-            return None
-        return verdict(self.model.right, self.baseline.right)
-
-
-@frozen
-class Line:
-    """One row of the report's table.
-
-    Attributes:
-        metric: What is measured.
-        model: The model's figure.
-        baseline: The baseline's figure; `-` when there is none.
-        target: What the model's figure is to be.
-        passed: Whether it is.
-    """
-
-    metric: str
-    model: str
-    baseline: str
-    target: str
-    passed: bool
-
-    @property
-    def status(self) -> str:
-        """PASS or FAIL."""
-        return "PASS" if self.passed else "FAIL"
+from .events import Progress
+from .floors import floors
+from .history import Entry, history
+from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings
+from .misses import Miss, classes
+from .report_parts import Line as Line
+from .report_parts import Pair as Pair
+from .report_text import (
+    figures,
+    milliseconds,
+    paired_note,
+    repeats_note,
+    share,
+    side_notes,
+    slice_note,
+    table,
+)
+from .results import SCHEMA, Results, Row, Share, pair_rows, write, write_text
+from .statistics import Decision
 
 
 @frozen
@@ -168,6 +142,11 @@ class Report:
         return all(line.passed for line in self.lines)
 
     @property
+    def decided(self) -> bool:
+        """Whether the model meets every target by more than noise."""
+        return self.passed and all(each.decision is Decision.PASS for each in self.judgements)
+
+    @property
     def verdicts(self) -> Mapping[Verdict, int]:
         """How many questions have each verdict; empty without baseline."""
         found = [pair.verdict for pair in self.pairs]
@@ -176,6 +155,33 @@ class Report:
     def with_verdict(self, kind: Verdict) -> tuple[Pair, ...]:
         """The pairs of one verdict."""
         return tuple(pair for pair in self.pairs if pair.verdict is kind)
+
+    @cached_property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """What the model's figures say of the targets, with intervals: PASS, FAIL or UNDECIDED."""
+        return judgements(self.model)
+
+    @cached_property
+    def paired(self) -> Paired | None:
+        """Whether model and baseline differ by more than chance; None without baseline."""
+        return paired([(pair.model, pair.baseline) for pair in self.pairs]) if self.pairs else None
+
+    @cached_property
+    def slices(self) -> tuple[Slice, ...]:
+        """The right answers by intent, held-out part, operator, difficulty and length."""
+        if not self.pairs:
+            return slices(self.model.rows)
+        return slices([pair.model for pair in self.pairs], [pair.baseline for pair in self.pairs])
+
+    @cached_property
+    def misses(self) -> Mapping[Miss, Sequence[Row]]:
+        """The model's answers that are not what was expected, by their class, the commonest first."""
+        return classes(self.model.rows)
+
+    @cached_property
+    def floors(self) -> Mapping[str, tuple[Share, Share]]:
+        """What echo and rules, which know nothing, reach: syntax valid answers and semantic matches."""
+        return floors(self.model.rows)
 
     @property
     def table(self) -> str:
@@ -202,7 +208,32 @@ class Report:
         return tuple(notes)
 
     def __str__(self) -> str:
-        return "\n".join((self.table, *self.notes))
+        return "\n".join((self.table, *self.verdict_notes, *self.notes))
+
+    def _repr_html_(self) -> str:
+        """The table and its notes, for a notebook."""
+        from .reporting.notebook import notebook
+
+        return notebook(self)
+
+    @property
+    def verdict_notes(self) -> tuple[str, ...]:
+        """What the figures are worth: intervals, significance, floors, misses; a line each."""
+        notes = [str(judgement) for judgement in self.judgements]
+        if self.paired is not None:
+            notes.append(paired_note(self.paired, self.titles))
+        notes += [
+            f"Floor {name}: syntax valid {share(valid)}, semantic match {share(match)}"
+            for name, (valid, match) in self.floors.items()
+        ]
+        if self.misses:
+            counts = ", ".join(f"{len(rows)} {miss}" for miss, rows in self.misses.items())
+            notes.append(f"Not what was expected: {counts}")
+        if worse := [each for each in self.slices if each.p_value <= 0.05]:
+            notes.append("Unlike the rest: " + ", ".join(slice_note(each) for each in worse))
+        if (found := repeated(self.model)) is not None:
+            notes.append(repeats_note(found))
+        return tuple(notes)
 
     def differences(self, limit: int = 10) -> str:
         """The questions that only one of the two got right, at most `limit` of each, as text."""
@@ -225,7 +256,72 @@ class Report:
             "baseline": self.baseline.summary() if self.baseline else None,
             "verdicts": {str(kind): count for kind, count in self.verdicts.items()},
             "left_out": self.left_out,
+            "judgements": msgspec.to_builtins(self.judgements),
+            "paired": msgspec.to_builtins(self.paired),
+            "slices": msgspec.to_builtins(self.slices),
+            "misses": {str(miss): len(rows) for miss, rows in self.misses.items()},
+            "floors": {
+                name: {"syntax_valid": valid.value, "semantic_match": match.value}
+                for name, (valid, match) in self.floors.items()
+            },
+            "repeats": msgspec.to_builtins(repeated(self.model)),
         }
+
+    @property
+    def rows(self) -> Sequence[tuple[Row, Row | None]]:
+        """Each row of the model, with the baseline's on the same question; None without baseline."""
+        if self.baseline is None:
+            return [(row, None) for row in self.model.rows]
+        return [(pair.model, pair.baseline) for pair in self.pairs]
+
+    @staticmethod
+    def history(folder: str | Path) -> tuple[Entry, ...]:
+        """The whole evaluations of a folder, oldest first, a line each; see `nls_sdk.history`."""
+        return history(folder)
+
+    def to_html(
+        self,
+        path: str | Path,
+        *,
+        training: Sequence[Progress] = (),
+        provenance: Mapping[str, Any] | None = None,
+        title: str = "Evaluation",
+    ) -> Path:
+        """Write the report as one HTML file that needs no network; see `nls_sdk.reporting.html`.
+
+        Args:
+            path: The file.
+            training: What the run that made the model told of its progress; its loss and learning rate are
+                drawn.
+            provenance: More of where the results come from, such as the run, its recipe and a commit.
+            title: The page's head.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        from .reporting.html import html
+
+        return write_text(path, html(self, training=training, provenance=provenance, title=title))
+
+    def to_junit(self, path: str | Path) -> Path:
+        """Write the report as JUnit XML, for CI.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        from .reporting.junit import junit
+
+        return write_text(path, junit(self))
+
+    def to_markdown(self, path: str | Path) -> Path:
+        """Write the report as Markdown, for a pull request.
+
+        Raises:
+            EvaluationError: It cannot be written.
+        """
+        from .reporting.markdown import markdown
+
+        return write_text(path, markdown(self))
 
     def to_json(self, path: str | Path) -> Path:
         """Write the report, its figures and all its rows, to a file that `from_json` reads.

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from textwrap import shorten
 
+from .analysis import Paired, Slice
 from .results import Latency, Results, Share
+from .statistics import Repeats
 
 _SIDES = "<>>>^"
 _SLICE = "held_out"
@@ -52,14 +54,18 @@ def milliseconds(value: float, target: float = math.inf) -> str:
 def figures(title: str, results: Results) -> str:
     """Who was asked how much, and how long it took."""
     parts = [results.name] if results.name != title else []
-    asked = f" of {results.asked}, interrupted" if results.partial else ""
+    asked = f" of {results.asked}, {results.stopped or 'interrupted'}" if results.partial else ""
     parts.append(f"{len(results.rows)} questions{asked}")
     if latency := results.latency:
         parts.append(f"latency {_percentiles(latency)}")
     if server := results.server_latency:
         parts.append(f"server alone {_percentiles(server)}")
+    if network := results.network_latency:
+        parts.append(f"network {_percentiles(network)}")
     if results.cold_start_seconds is not None:
         parts.append(f"first request {results.cold_start_seconds:.2f}s")
+    if results.cost is not None:
+        parts.append(f"cost ${results.cost:.4f}")
     return "; ".join(parts)
 
 
@@ -83,6 +89,33 @@ def side_notes(title: str, results: Results) -> list[str]:
     if len(found) > _SHOWN:
         notes.append(f"{title} hallucinates {len(found) - _SHOWN} other operators")
     return notes
+
+
+def paired_note(found: Paired, titles: tuple[str, str]) -> str:
+    """Whether two differ by more than chance."""
+    said = "more than noise" if found.significant else "may be noise"
+    note = (
+        f"Right alone: {titles[0]} {found.one_only}, {titles[1]} {found.other_only} "
+        f"of {found.total} questions; "
+        f"{said} (McNemar p={found.p_value:.3g})"
+    )
+    if found.latency_ms is not None:
+        low, high = found.latency_ms.low, found.latency_ms.high
+        note += f"; latency {titles[0]} less {titles[1]}: {low:+.0f} to {high:+.0f}ms"
+    return note
+
+
+def slice_note(found: Slice) -> str:
+    """A slice that differs from the rest."""
+    return f"{found.key} {found.value} {share(found.model)}, p={found.p_value:.2g}"
+
+
+def repeats_note(found: Repeats) -> str:
+    """How far repeated answers agree."""
+    return (
+        f"Repeats: {found.steady:.0%} of {found.questions} questions always the same; "
+        f"variance within a question {found.within:.3f}, between questions {found.between:.3f}"
+    )
 
 
 def _percentiles(latency: Latency) -> str:

@@ -3,134 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from attrs import evolve, field, frozen
 
 from . import metrics
 from .errors import EvaluationError
+from .rows import Latency as Latency
+from .rows import Row as Row
+from .rows import Share as Share
 from .rundir import write_json
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCHEMA = 1
 """The version of the result files."""
-
-
-@frozen(kw_only=True)
-class Row:
-    """One question, and what came of it. A request that failed is a row too, and never right.
-
-    Attributes:
-        question: What was asked.
-        expected: The query that the dataset gives.
-        actual: The query that came; empty when the request failed.
-        seconds: End-to-end time of the attempt that succeeded, seen from here; None when none did.
-        server_seconds: The server's own part of it; None when it does not tell.
-        attempts: Requests that were made.
-        error: Why there is no answer; None when there is one.
-        metadata: The example's own, such as `intent` and `held_out`.
-        line: The example's line in its file, from 1.
-    """
-
-    question: str
-    expected: str
-    actual: str = ""
-    seconds: float | None = None
-    server_seconds: float | None = None
-    attempts: int = 1
-    error: str | None = None
-    metadata: Mapping[str, Any] = field(factory=dict)
-    line: int | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether the request failed."""
-        return self.error is not None
-
-    @property
-    def syntax_valid(self) -> bool:
-        """Whether there is an answer and every operator in it is a valid one."""
-        return not self.failed and metrics.syntax_valid(self.actual)
-
-    @property
-    def semantic_match(self) -> bool:
-        """Whether there is an answer with at least 0.7 of what was expected."""
-        return not self.failed and metrics.semantic_match(self.expected, self.actual)
-
-    @property
-    def server_valid(self) -> bool:
-        """Whether there is an answer that the server accepts."""
-        return not self.failed and metrics.server_valid(self.actual)
-
-    @property
-    def lint_clean(self) -> bool:
-        """Whether there is an answer that the server accepts and that has no silent failure."""
-        return not self.failed and metrics.lint_clean(self.actual)
-
-    @property
-    def equivalent(self) -> bool:
-        """Whether there is an answer that asks the same as the expected query."""
-        return not self.failed and metrics.equivalent(self.expected, self.actual)
-
-    @property
-    def right(self) -> bool:
-        """Whether the answer is syntax valid and a semantic match."""
-        return self.syntax_valid and self.semantic_match
-
-    @property
-    def hallucinations(self) -> tuple[metrics.Hallucination, ...]:
-        """The operators in the answer that are none."""
-        return metrics.hallucinations(self.actual)
-
-
-@frozen
-class Share:
-    """How many of how many.
-
-    Attributes:
-        count: Those that count.
-        total: All of them. A failed request has no answer, and is no part of a share of answers.
-    """
-
-    count: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        """The share, 0 to 1; 0 of nothing is 0."""
-        return self.count / self.total if self.total else 0.0
-
-
-@frozen
-class Latency:
-    """How long the requests that were answered took, in milliseconds.
-
-    Attributes:
-        mean: The average.
-        p50: The shortest time within which half of them were answered.
-        p95: The same for 95 %.
-        p99: The same for 99 %.
-    """
-
-    mean: float
-    p50: float
-    p95: float
-    p99: float
-
-    @classmethod
-    def of(cls, seconds: Iterable[float]) -> Latency | None:
-        """The latency of requests that took so many seconds; None when there are none."""
-        times = sorted(1000 * second for second in seconds)
-        if not times:
-            return None
-        p50, p95, p99 = (times[math.ceil(len(times) * q / 100) - 1] for q in (50, 95, 99))
-        return cls(math.fsum(times) / len(times), p50, p95, p99)
 
 
 @frozen(kw_only=True)
@@ -145,6 +39,11 @@ class Results:
         created: When the run began, in UTC.
         source: The file the dataset came from.
         cold_start_seconds: Time of the first warm-up request, which no row counts; None without warm-up.
+        parameters: What decides the translator's answers, as it tells it: its model, prompt, temperature.
+        repeats: How often each question was to be asked.
+        elapsed_seconds: From the first question to the last answer; None when the run was resumed.
+        cost: US dollars, where prices were told.
+        stopped: Why the run ended before its last question; empty when it did not, or was interrupted.
     """
 
     name: str
@@ -154,6 +53,11 @@ class Results:
     created: datetime
     source: str | None = None
     cold_start_seconds: float | None = None
+    parameters: Mapping[str, Any] = field(factory=dict)
+    repeats: int = 1
+    elapsed_seconds: float | None = None
+    cost: float | None = None
+    stopped: str = ""
 
     @property
     def partial(self) -> bool:
@@ -194,6 +98,11 @@ class Results:
     def server_latency(self) -> Latency | None:
         """The server's own part of it, the network left out; None when it does not tell."""
         return Latency.of(row.server_seconds for row in self.rows if row.server_seconds is not None)
+
+    @property
+    def network_latency(self) -> Latency | None:
+        """What is left of the end-to-end time without the server's own; None when it does not tell."""
+        return Latency.of(row.network_seconds for row in self.rows if row.network_seconds is not None)
 
     @property
     def failures(self) -> tuple[Row, ...]:
@@ -237,9 +146,33 @@ class Results:
             "equivalent": _share_json(self.equivalent),
             "latency_ms": msgspec.to_builtins(self.latency),
             "server_latency_ms": msgspec.to_builtins(self.server_latency),
+            "network_latency_ms": msgspec.to_builtins(self.network_latency),
             "cold_start_seconds": self.cold_start_seconds,
+            "elapsed_seconds": self.elapsed_seconds,
+            "cost": self.cost,
             "hallucinations": {found.name: count for found, count in self.hallucinations.items()},
         }
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """The rows as plain dictionaries with what follows from them; metadata under `metadata.NAME`."""
+        found = []
+        for row, values in zip(self.rows, self.to_json()["rows"], strict=True):
+            del values["metadata"]
+            metadata = {f"metadata.{name}": value for name, value in row.metadata.items()}
+            found.append({"name": self.name, **values, "right": row.right, **metadata})
+        return found
+
+    def to_pandas(self) -> DataFrame:
+        """The rows as a pandas table; pandas is no dependency.
+
+        Raises:
+            EvaluationError: pandas is not installed.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            raise EvaluationError("pandas is not installed.", hint="`pip install pandas`") from None
+        return DataFrame(self.to_records())
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain JSON values, with what follows from the rows for whoever reads the file."""
@@ -326,6 +259,22 @@ def write(path: Path, body: Any) -> Path:
     return path
 
 
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file by rename, and make the folder it goes into.
+
+    Raises:
+        EvaluationError: It cannot be written.
+    """
+    file = Path(path)
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.part")
+        # A lone surrogate cannot be written; it is shown as the escape that it came as.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
+        temporary.replace(file)
+    return file
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the operating system says against writing a path into an `EvaluationError`."""
@@ -338,4 +287,5 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _share_json(share: Share) -> dict[str, float]:
-    return {"count": share.count, "share": share.value}
+    interval = share.interval
+    return {"count": share.count, "share": share.value, "low": interval.low, "high": interval.high}

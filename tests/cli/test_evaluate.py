@@ -15,6 +15,7 @@ from cli.calling import Call
 from stub_server import StubServer
 
 from nls_sdk import Dataset
+from nls_sdk.evaluation_files import read_results
 from nls_sdk.results import Results
 
 FOLDER = Path("data/datasets/evaluations")
@@ -96,8 +97,10 @@ class Interrupting(StubServer):
     def __init__(self, at: int) -> None:
         from _thread import interrupt_main
 
+        self.at = at
+
         def script(question: str) -> str:
-            if len(self.asked) >= at:
+            if len(self.asked) >= self.at:
                 interrupt_main()
             return right(question)
 
@@ -110,10 +113,82 @@ def test_ctrl_c_keeps_what_was_answered(call: Call, data: Path) -> None:
     with Interrupting(at=6) as server:
         done = call("eval", "run", "--url", server.url)
     assert done.code == 130
-    (file,) = FOLDER.glob("eval-*.json")
+    (file,) = FOLDER.glob("eval-*.json*")
     assert f"kept in {file}" in done.err
-    assert 0 < len(Results.read(file).rows) < 50
-    assert "interrupted" in call("eval", "report").out
+    answered = len(read_results(file).rows)
+    assert 0 < answered < 50
+    report = call("eval", "report")
+    assert "interrupted" in report.out
+    assert f"Not whole: {file} has {answered} of 50 questions." in report.err
+
+
+def test_resume_goes_on_with_what_was_interrupted(call: Call, data: Path, good: StubServer) -> None:
+    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(50)]
+    Dataset.from_pairs(pairs).write(data / "val.jsonl")
+    assert call("eval", "run", "--url", good.url, "--resume").code == 2
+    with Interrupting(at=6) as server:
+        call("eval", "run", "--url", server.url)
+        (journal,) = FOLDER.glob("eval-*.jsonl")
+        answered = len(read_results(journal).rows)
+        other = call("eval", "run", "--url", good.url, "--resume")
+        assert other.code == 2
+        assert "had another url" in other.err
+        server.at = 1000
+        before = len(server.asked)
+        done = call("eval", "run", "--url", server.url, "--resume")
+        assert done.code == 0
+        assert f"Going on with {journal}" in done.err
+        assert len(server.asked) - before - 1 == 50 - answered
+    assert not journal.exists()
+    assert len(Results.read(journal.with_suffix(".json")).rows) == 50
+
+
+def test_a_newer_file_that_is_not_whole_is_not_taken(call: Call, data: Path, good: StubServer) -> None:
+    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(50)]
+    Dataset.from_pairs(pairs).write(data / "val.jsonl")
+    whole = call("eval", "run", "--url", good.url, "--json").json["file"]
+    with Interrupting(at=6) as server:
+        call("eval", "run", "--url", server.url)
+    (journal,) = FOLDER.glob("eval-*.jsonl")
+    report = call("eval", "report")
+    assert f"Not whole: {journal}" in report.err
+    assert f"Evaluation: {whole}" in report.err
+    assert f"{journal}; --resume goes on" in call("eval", "run", "--url", good.url).err
+    assert "interrupted" in call("eval", "report", "--evaluation", str(journal)).out
+
+
+def test_plan_asks_nothing(call: Call, good: StubServer) -> None:
+    plan = call("eval", "run", "--url", good.url, "--plan")
+    assert plan.code == 0
+    assert "2 questions" in plan.out
+    assert "UNDECIDED between" in plan.out
+    assert good.asked == []
+    call("eval", "run", "--url", good.url)
+    found = call("eval", "run", "--plan", "--json").json
+    assert found["targets"][0]["needed"] == 73
+    assert found["targets"][0]["expected"] == 1.0
+
+
+def test_a_spend_cap_needs_a_price_and_is_kept(call: Call, good: StubServer) -> None:
+    assert call("eval", "run", "--url", good.url, "--max-cost", "1").code == 2
+    assert call("eval", "run", "--url", good.url, "--price", "1").code == 2
+    done = call("eval", "run", "--url", good.url, "--max-cost", "0", "--price", "1,2")
+    assert done.code == 0
+    assert "spend cap" in done.out
+    assert len(good.asked) == 1
+
+
+def test_an_answer_that_is_known_is_not_paid_for_twice(call: Call, good: StubServer) -> None:
+    os.environ["OPENAI_API_KEY"] = "sk-test"
+    call("eval", "baseline", "--base-url", good.url, "--sample", "1")
+    done = call("eval", "baseline", "--base-url", good.url)
+    assert "1 answers are known already" in done.err
+    assert len([each for each in good.asked if "qu" in each.question]) == 2
+    before = len(good.asked)
+    assert call("eval", "baseline", "--base-url", good.url).code == 0
+    assert len(good.asked) == before
+    call("eval", "baseline", "--base-url", good.url, "--model", "another")
+    assert len(good.asked) == before + 3
 
 
 def test_half_a_baseline_does_not_take_the_place_of_a_whole_one(
@@ -127,7 +202,7 @@ def test_half_a_baseline_does_not_take_the_place_of_a_whole_one(
     with Interrupting(at=6) as server:
         assert call("eval", "baseline", "--base-url", server.url).code == 130
     assert (FOLDER / "baseline-gpt-4o-mini.json").read_bytes() == whole
-    assert (FOLDER / "partial-baseline-gpt-4o-mini.json").exists()
+    assert (FOLDER / "baseline-gpt-4o-mini.jsonl").exists()
 
 
 def test_ctrl_c_before_the_first_answer_leaves_no_file(call: Call) -> None:
@@ -145,7 +220,7 @@ def test_compare_two_evaluations(call: Call, good: StubServer, bad: StubServer) 
     done = call("compare", *files)
     assert done.code == 0
     assert Path(files[0]).stem in done.out
-    assert "is right: 2" in done.out
+    assert "Became wrong: 2" in done.out
 
 
 @pytest.mark.parametrize("spoil", [lambda p: p.write_text("{"), lambda p: p.write_text("[]")])
@@ -178,7 +253,10 @@ def test_a_small_baseline_does_not_take_the_place_of_a_whole_one(call: Call, goo
     assert done.code == 0
     assert file.read_bytes() == whole
     beside = FOLDER / "baseline-gpt-4o-mini.1-answers.json"
-    assert f"Written: {beside}\n{file} has more answers, and is left as it is." in done.err
+    assert (
+        f"Written: {beside}\n{file} has more answers, or was asked in another way, and is left as it is."
+        in done.err
+    )
     assert len(Results.read(beside).rows) == 1
 
 
@@ -213,6 +291,67 @@ def test_a_signal_keeps_what_was_answered(data: Path, number: signal.Signals) ->
         )
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    (file,) = FOLDER.glob("eval-*.json")
+    (file,) = FOLDER.glob("eval-*.jsonl")
     assert f"kept in {file}" in err
-    assert 0 < len(Results.read(file).rows) < 50
+    assert 0 < len(read_results(file).rows) < 50
+
+
+def test_a_regression_fails_ci_only_when_asked_to(call: Call, data: Path) -> None:
+    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(20)]
+    Dataset.from_pairs(pairs).write(data / "val.jsonl")
+    files = []
+    for answer in (right, wrong):
+        with StubServer(answer) as server:
+            files.append(
+                call("eval", "run", "--url", server.url, "--concurrency", "4", "--json").json["file"]
+            )
+    worse = call("compare", *files, "--fail-on-regression")
+    assert worse.code == 1
+    assert "REGRESSED" in worse.out
+    assert "Became wrong: 20" in worse.out
+    assert call("compare", *files).code == 0
+    assert call("compare", *reversed(files), "--fail-on-regression").code == 0
+    assert call("compare", *files, "--json").json["changes"][1]["lost"] == 20
+    unknown = call("compare", files[0], "nightly")
+    assert unknown.code == 2
+    assert "eval run --run-name nightly" in unknown.err
+
+
+def test_a_report_is_written_in_every_form(call: Call, good: StubServer) -> None:
+    call("eval", "run", "--url", good.url)
+    options = [
+        ("--html", "r.html"),
+        ("--markdown", "r.md"),
+        ("--junit", "r.xml"),
+        ("--report-json", "r.json"),
+    ]
+    done = call("eval", "report", *[word for pair in options for word in pair])
+    assert done.code == 0
+    for _, name in options:
+        assert f"Written: {name}" in done.err
+        assert Path(name).stat().st_size > 300
+    assert call("eval", "report", "--decided").code == 1, "two questions decide nothing"
+
+
+def test_history(call: Call, good: StubServer) -> None:
+    assert "no evaluation there" in call("eval", "history").out
+    file = Path(call("eval", "run", "--url", good.url, "--json").json["file"])
+    listed = call("eval", "history").out.splitlines()
+    assert listed[0].startswith("CREATED")
+    assert listed[1].endswith(file.name)
+    (found,) = call("eval", "history", "--json").json
+    assert (found["questions"], found["path"]) == (2, str(file))
+    assert "no runs" in call("eval", "history", "--runs").out
+
+
+def test_a_run_is_followed_from_its_data_to_its_evaluations(call: Call, good: StubServer) -> None:
+    for command in (("train",), ("merge",), ("deploy",)):
+        assert call(*command, "--run-name", "night").code == 0
+    call("eval", "run", "--url", good.url)
+    told = call("eval", "history", "--runs").out
+    assert told.startswith("night\n  state ")
+    assert "  recipe   lora_r=16, lora_alpha=32" in told
+    page = call("eval", "report", "--html", "r.html", "--run-name", "night")
+    assert page.code == 0
+    text = Path("r.html").read_text("utf-8")
+    assert "Training data" in text

@@ -23,7 +23,7 @@ def test_it_is_found_by_name_and_is_a_translator() -> None:
     made = baseline("openai", api_key=KEY)
     assert isinstance(made, OpenAIBaseline)
     assert isinstance(made, Translator)
-    assert made.name == made.model == "gpt-4o-mini"
+    assert (made.name, made.model) == ("gpt-4o-mini", "gpt-4o-mini-2024-07-18")
     assert made.url == "https://api.openai.com/v1"
     assert OpenAIBaseline("x", name="Untuned", base_url="http://a/v1").name == "Untuned"
 
@@ -112,3 +112,45 @@ def test_it_is_evaluated_like_any_translator() -> None:
         results = Evaluator(data).run(OpenAIBaseline(base_url=server.url))
     assert results.name == "gpt-4o-mini"
     assert results.syntax_valid.count == results.semantic_match.count == 1
+
+
+def test_a_name_is_pinned_to_a_version_at_openai_alone() -> None:
+    assert OpenAIBaseline("gpt-4o-mini-2024-07-18", api_key=KEY).model == "gpt-4o-mini-2024-07-18"
+    assert OpenAIBaseline("new", api_key=KEY).model == "new"
+    assert OpenAIBaseline(base_url="http://127.0.0.1:9/v1").model == "gpt-4o-mini"
+
+
+def test_a_known_end_is_said_aloud() -> None:
+    assert (
+        "gpt-4o-mini-2024-07-18 is said to leave OpenAI's API on 2027-01-14"
+        in OpenAIBaseline(api_key=KEY).notice
+    )
+    assert OpenAIBaseline("new", api_key=KEY).notice == ""
+
+
+def test_examples_are_earlier_turns_of_the_chat() -> None:
+    with StubServer("lang:go") as server:
+        made = OpenAIBaseline(base_url=server.url, examples=[("C files", "lang:c"), ["Go", "lang:go"]])
+        made.translate("Java files")
+        (asked,) = server.asked
+    assert [(message["role"], message["content"]) for message in asked.body["messages"][1:]] == [
+        ("user", "C files"),
+        ("assistant", "lang:c"),
+        ("user", "Go"),
+        ("assistant", "lang:go"),
+        ("user", "Java files"),
+    ]
+
+
+def test_answers_are_kept_under_what_decides_them() -> None:
+    one = OpenAIBaseline(api_key=KEY).parameters
+    assert one == OpenAIBaseline(api_key="another").parameters
+    assert KEY not in str(one)
+    for other in (
+        OpenAIBaseline("new", api_key=KEY),
+        OpenAIBaseline(api_key=KEY, system="x"),
+        OpenAIBaseline(api_key=KEY, examples=[("a", "b")]),
+        OpenAIBaseline(api_key=KEY, max_tokens=5),
+        OpenAIBaseline(base_url="http://127.0.0.1:9/v1"),
+    ):
+        assert other.parameters != one

@@ -29,6 +29,7 @@ from ..synthetic import TRAIN_ROWS, write
 from ..tasks import ServeConfig, Train
 from ..training import TrainingJob, train_run
 from .app import App, recipe_options, shared
+from .asking import Asking
 from .curl import curl
 from .evaluate import evaluate
 from .failures import Interrupted
@@ -140,7 +141,7 @@ class _Demo:
 
     def _ask(self, endpoint: Endpoint, val: Dataset, title: str) -> Results:
         with self._stage(f"evaluate {title}"):
-            results, whole = evaluate(endpoint, val, sample=self._sample)
+            results, whole = evaluate(endpoint, val, how=Asking(sample=self._sample))
         if not whole:
             raise KeyboardInterrupt
         return results

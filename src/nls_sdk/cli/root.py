@@ -44,7 +44,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Evaluate": {
         "eval": Entry("evaluate:eval_", "Measure a fine-tuned model against a baseline."),
-        "compare": Entry("evaluate:compare", "Compare two evaluations."),
+        "compare": Entry("comparing:compare", "Compare two evaluations."),
     },
     "Runs": {
         "list-runs": Entry("runs:list_runs", "List all runs."),

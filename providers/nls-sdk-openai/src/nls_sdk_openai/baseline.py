@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from attrs import frozen
 
 from nls_sdk.chat import ask, connect
 from nls_sdk.errors import ConfigError
-from nls_sdk.prompt import prompt
+from nls_sdk.pacing import Price
+from nls_sdk.prompt import Message, prompt
 from nls_sdk.providers import API_VERSION
 from nls_sdk.translator import Translation
 
-if TYPE_CHECKING:
-    pass
-
 OPENAI_URL = "https://api.openai.com/v1"
+
+
+@frozen
+class Known:
+    """What is known of a model of OpenAI's API.
+
+    Attributes:
+        version: The version that its name stands for; asked for by name, so that answers are of one model.
+        ends: When it is said to leave the API; None when that is not known.
+        price: What its tokens cost when this was written.
+    """
+
+    version: str
+    ends: date | None
+    price: Price
+
+
+KNOWN: Mapping[str, Known] = {
+    "gpt-4o-mini": Known("gpt-4o-mini-2024-07-18", date(2027, 1, 14), Price(0.15, 0.60)),
+    "gpt-4o": Known("gpt-4o-2024-08-06", None, Price(2.50, 10.0)),
+}
+"""Models that a name does not pin. A version that is not listed here is asked for as it is written."""
 
 SYSTEM_PROMPT = """\
 Convert the request into one Sourcegraph search query. Answer with the query alone, on one line: \
@@ -48,13 +72,15 @@ class OpenAIBaseline:
     Each question is one request: `SYSTEM_PROMPT`, which states the rules, the valid operators and two
     examples, then the question; temperature 0. Markdown around the answer is taken off.
 
-    GPT-4o-mini is said to leave OpenAI's API on 2027-01-14; the answers that `nls-finetune eval baseline`
-    keeps outlive it.
+    With `examples` the model sees them before each question, as earlier turns of the chat. At OpenAI's own
+    API a name such as `gpt-4o-mini` asks for the version that it is pinned to; see `KNOWN`. The answers that
+    `nls-finetune eval baseline` keeps outlive the model.
 
     Attributes:
         name: What reports call it: the model's name, unless another is given.
         model: The model's name in the API.
         url: Base URL of the API.
+        price: What a token costs, where that is known.
     """
 
     api_version = API_VERSION
@@ -67,6 +93,7 @@ class OpenAIBaseline:
         api_key: str | None = None,
         name: str | None = None,
         system: str = SYSTEM_PROMPT,
+        examples: Iterable[Sequence[str]] = (),
         max_tokens: int = 128,
         timeout: float = 60.0,
     ) -> None:
@@ -79,6 +106,7 @@ class OpenAIBaseline:
             api_key: The key; by default OPENAI_API_KEY. It is sent to whatever `base_url` names.
             name: What reports call it.
             system: The system message of every request.
+            examples: Pairs of a question and its query, shown before each question.
             max_tokens: Tokens of the longest answer.
             timeout: Seconds until a request is given up.
 
@@ -93,9 +121,13 @@ class OpenAIBaseline:
                 hint="Make a key at https://platform.openai.com/api-keys and put OPENAI_API_KEY=… into .env, "
                 "or name another OpenAI-compatible API in OPENAI_BASE_URL.",
             )
-        self.model = model
+        known = None if custom else KNOWN.get(model)
+        self.model = known.version if known else model
         self.name = name or model
         self.url = custom or OPENAI_URL
+        self.price = known.price if known else None
+        self._ends = known.ends if known else None
+        self._examples = tuple((question, query) for question, query in examples)
         self._system = system
         self._max_tokens = max_tokens
         self._client = connect(self.url, api_key=self._key, timeout=timeout)
@@ -111,13 +143,41 @@ class OpenAIBaseline:
         answer = ask(
             self._client,
             self.model,
-            prompt(question, system=self._system),
+            self._prompt(question),
             max_tokens=self._max_tokens,
             temperature=0.0,
         )
-        return Translation(
-            bare(answer), server_seconds=answer.server_seconds, finish_reason=answer.finish_reason
-        )
+        return answer.with_text(bare(answer))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What decides its answers, as plain values: answers are kept under them."""
+        return {
+            "url": self._client.place,
+            "model": self.model,
+            "system": self._system,
+            "examples": [list(pair) for pair in self._examples],
+            "max_tokens": self._max_tokens,
+            "temperature": 0.0,
+        }
+
+    @property
+    def notice(self) -> str:
+        """When the model is said to end; empty when that is not known."""
+        if self._ends is None:
+            return ""
+        days = (self._ends - datetime.now(UTC).date()).days
+        when = f"in {days} days; keep its answers" if days >= 0 else "which is past; use kept answers"
+        return f"{self.model} is said to leave OpenAI's API on {self._ends}, {when}."
+
+    def _prompt(self, question: str) -> list[Message]:
+        asked = prompt(question, system=self._system)
+        shown = [
+            message
+            for example, query in self._examples
+            for message in (Message(role="user", content=example), Message(role="assistant", content=query))
+        ]
+        return [*asked[:-1], *shown, asked[-1]]
 
     def __repr__(self) -> str:
         return f"<OpenAIBaseline {self.model!r}>"
