@@ -21,7 +21,7 @@ from ..errors import RunFailed
 from ..events import Cancelled
 from ..prompt import CHAT_TEMPLATE_KWARGS
 from ..tasks import ServeConfig
-from .serving import IdleClock, warm_up
+from .serving import LOOPBACK, IdleClock, warm_up
 from .telling import Tell
 
 _START_TIMEOUT = 900.0
@@ -33,11 +33,11 @@ _SERVED = re.compile(r"^vllm:request_success_total\b.*$", re.M)
 _PR_SET_PDEATHSIG = 1
 
 
-def command(model: Path, config: ServeConfig, port: int) -> list[str]:
+def command(model: Path, config: ServeConfig, port: int, host: str = LOOPBACK) -> list[str]:
     """The command line of the server; the API key is not in it."""
     return [
         *("vllm", "serve", str(model)),
-        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--host", host, "--port", str(port)),
         *("--served-model-name", config.model_name),
         *("--max-model-len", str(config.max_length)),
         *("--default-chat-template-kwargs", json.dumps(CHAT_TEMPLATE_KWARGS)),
@@ -59,11 +59,11 @@ def serve_vllm(
     Raises:
         RunFailed: vLLM ended or did not answer; the message has its last words.
     """
-    port = listener.getsockname()[1]
+    host, port = listener.getsockname()[:2]
     listener.close()
     environment = os.environ | ({"VLLM_API_KEY": key} if key else {})
     child = subprocess.Popen(
-        command(model, config, port),
+        command(model, config, port, host),
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -75,7 +75,7 @@ def serve_vllm(
     last_words: deque[str] = deque(maxlen=_LAST_WORDS)
     threading.Thread(target=_forward, args=(child, last_words), daemon=True).start()
     try:
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://{LOOPBACK}:{port}"
         _await_health(child, url, last_words)
         warm_up(f"{url}/v1", config, key, tell)
         return _await_idle(child, url, IdleClock(config.idle_timeout), last_words)
