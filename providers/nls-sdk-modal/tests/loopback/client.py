@@ -40,9 +40,7 @@ class Loopback:
 
     def containers(self, *, alive: bool = True, function: str = "") -> list[dict[str, Any]]:
         return [
-            c
-            for c in self.state()["containers"]
-            if c["alive"] >= alive and function in ("", c["function"])
+            c for c in self.state()["containers"] if c["alive"] >= alive and function in ("", c["function"])
         ]
 
     def volume(self, name: str) -> Path:

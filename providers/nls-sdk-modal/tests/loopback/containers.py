@@ -9,7 +9,6 @@ import shlex
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -134,7 +133,7 @@ class Containers(Apps):
         limit = definition.timeout_secs if container.call_id and definition.timeout_secs else None
         try:
             await asyncio.wait_for(self._read_output(container), limit)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             container.status = _RESULT.GENERIC_STATUS_TIMEOUT
             self.kill(container)
         await container.process.wait()

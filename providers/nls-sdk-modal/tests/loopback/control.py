@@ -71,7 +71,7 @@ class Builds(World):
         return pb.MountBatchedCheckExistenceResponse(missing_sha256_hex_hashes=lacking)
 
     async def MountPutFile(self, r: Any, task: str | None) -> Any:
-        if r.data:
+        if r.WhichOneof("data_oneof") == "data":
             self.files[r.sha256_hex] = r.data
         return pb.MountPutFileResponse(exists=r.sha256_hex in self.files)
 
@@ -179,10 +179,13 @@ class Apps(World):
         """What a container is told of its app."""
         own = self.apps[app_id].functions
         needed = {
-            each.object_id for fn in own.values() for each in self.functions[fn].definition.object_dependencies
+            each.object_id
+            for fn in own.values()
+            for each in self.functions[fn].definition.object_dependencies
         }
         objects = [
-            pb.Object(object_id=fn, function_handle_metadata=self.function_metadata(fn)) for fn in own.values()
+            pb.Object(object_id=fn, function_handle_metadata=self.function_metadata(fn))
+            for fn in own.values()
         ]
         for each in needed - set(own.values()):
             extra: dict[str, Any] = {}
@@ -229,9 +232,7 @@ class Apps(World):
         fn.definition = pb.Function(
             function_name=r.function_name, function_type=r.function_type, webhook_config=r.webhook_config
         )
-        return pb.FunctionPrecreateResponse(
-            function_id=fn_id, handle_metadata=self.function_metadata(fn_id)
-        )
+        return pb.FunctionPrecreateResponse(function_id=fn_id, handle_metadata=self.function_metadata(fn_id))
 
     async def FunctionCreate(self, r: Any, task: str | None) -> Any:
         fn_id = r.existing_function_id or self.new_id("fu")
