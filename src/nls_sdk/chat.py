@@ -100,7 +100,7 @@ def _refusal(error: APIStatusError, place: str, model: str, key: str) -> Endpoin
     said = (said if key == _NO_KEY else said.replace(key, "***"))[:300]
     message = f"{place}: answered {code}{f': {said}' if said else ''}"
     if code in _BUSY or code >= 500:
-        return EndpointUnavailable(message)
+        return EndpointUnavailable(message, status=code)
     match code:
         case 401:
             return EndpointError(f"{place}: the API key is wrong or missing (401).")

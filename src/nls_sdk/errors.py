@@ -158,9 +158,17 @@ class EndpointError(NlsError):
 
 
 class EndpointUnavailable(EndpointError):
-    """The server did not answer, or is overloaded; the core retries."""
+    """The server did not answer, or is overloaded; the core retries.
+
+    Attributes:
+        status: The HTTP status it answered with; None when it did not answer. 503 is one that is starting.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class EvaluationError(NlsError):

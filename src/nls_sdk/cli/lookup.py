@@ -73,4 +73,6 @@ def plain(record: RunRecord) -> dict[str, Any]:
         "metrics": (values["end"] or {}).get("metrics", {}),
         "end": describe(record.end) if record.end else None,
         "url": record.url,
+        "machine_seconds": record.seconds,
+        "dollars": record.dollars,
     }

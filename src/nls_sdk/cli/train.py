@@ -15,7 +15,7 @@ from ..runs import Run
 from ..tasks import Train
 from ..training import TrainingJob, check_run_name, push_dataset, train_run
 from ..verify import describe_estimate
-from .app import App, detach, recipe_options, run_name, shared, train_file, val_file
+from .app import App, detach, limits, recipe_options, run_name, shared, train_file, val_file
 from .lookup import finished
 from .watch import describe, watch
 
@@ -44,6 +44,7 @@ def upload_data(app: App, train_path: Path | None, val_path: Path | None) -> Non
 @train_file
 @recipe_options
 @detach
+@limits
 @shared
 def dry_run(
     app: App,
@@ -69,6 +70,7 @@ def dry_run(
 @train_file
 @recipe_options
 @detach
+@limits
 @shared
 def train(
     app: App,
@@ -99,6 +101,7 @@ def train(
 @click.command()
 @run_name
 @detach
+@limits
 @shared
 def merge(app: App, run_name: str, detach: bool) -> None:
     """Fold a trained adapter into its base model."""

@@ -61,7 +61,7 @@ class Loopback:
         self._pull("kill", **which)
 
     def settings(self, **values: Any) -> None:
-        """Set `rates`, `clock_skew`, `cold_seconds`, `grace`."""
+        """Set `rates`, `clock_skew`, `cold_seconds`, `grace`, `overlay`: files laid over the shipped code."""
         self._pull("settings", **values)
 
     def secret(self, name: str, **values: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -77,6 +78,8 @@ class Containers(Apps):
                 target = container.folder / name.lstrip("/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(self.files[digest])
+        if self.overlay:
+            shutil.copytree(self.overlay, root, dirs_exist_ok=True)
         if self.clock_skew:
             (root / "sitecustomize.py").write_text(_SKEWED_CLOCK.format(seconds=self.clock_skew))
         commands = ""

@@ -93,6 +93,7 @@ class World:
         self.clock_skew = 0.0
         self.cold_seconds = 0.0
         self.grace = 5.0
+        self.overlay = ""
         self.http = self.grpc = ""
         self.faults = Faults()
         self.secrets: dict[str, tuple[str, dict[str, str]]] = {}
