@@ -25,7 +25,7 @@ def do_the_job(provider: Provider, train: Dataset, val: Dataset) -> tuple[str, R
     adapter = TrainingJob(train, provider, recipe, name="whole").start().result()
     model = adapter.merge().result()
     with model.deploy() as endpoint:
-        results = Evaluator(val).evaluate(endpoint)
+        results = Evaluator(val).run(endpoint)
     return adapter.artifact.digest, results
 
 
