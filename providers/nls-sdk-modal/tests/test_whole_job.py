@@ -46,6 +46,9 @@ def test_modal_and_this_machine_give_the_same_report(
     assert [row.actual for row in there[1].rows] == [row.actual for row in here[1].rows]
     assert len(there[1].rows) == QUESTIONS
     assert not [row.error for row in there[1].rows if row.error]
-    gpus = {container["gpu"] for container in loopback.containers(alive=False)}
-    assert gpus == {"H100"}
-    assert [c for c in loopback.containers() if c["function"] == "vllm_serve"] == []
+    used = [
+        loopback.containers(alive=False, app=app)
+        for app in (provider.options.app, provider.options.serve_app)
+    ]
+    assert {container["gpu"] for containers in used for container in containers} == {"H100"}
+    assert loopback.containers(app=provider.options.serve_app) == []

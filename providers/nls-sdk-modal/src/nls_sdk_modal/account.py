@@ -38,7 +38,20 @@ def speaking_to_modal(what: str) -> Iterator[None]:
         ) from None
     except modal_errors.PermissionDeniedError as error:
         raise ProviderError(f"Modal does not permit {what}: {_line(error)}") from None
-    except (TimeoutError, modal_errors.ConnectionError, modal_errors.ServiceError, modal_errors.InternalError, modal_errors.InternalFailure, modal_errors.ResourceExhaustedError, modal_errors.TimeoutError, modal_errors.ClientClosed, grpclib.exceptions.StreamTerminatedError, grpclib.exceptions.GRPCError, aiohttp.ClientError, OSError) as error:
+    except (
+        TimeoutError,
+        modal_errors.ConnectionError,
+        modal_errors.ServiceError,
+        modal_errors.InternalError,
+        modal_errors.InternalFailure,
+        modal_errors.ResourceExhaustedError,
+        modal_errors.TimeoutError,
+        modal_errors.ClientClosed,
+        grpclib.exceptions.StreamTerminatedError,
+        grpclib.exceptions.GRPCError,
+        aiohttp.ClientError,
+        OSError,
+    ) as error:
         raise ProviderUnavailable(
             f"Modal did not answer while {what}: {type(error).__name__}: {_line(error)}",
             hint="Try again; https://status.modal.com tells of outages.",

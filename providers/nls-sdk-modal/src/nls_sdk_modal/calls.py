@@ -46,7 +46,12 @@ def outcome(call_id: str) -> Outcome:
             return Outcome(True, "Modal has forgotten how it ended")
         except (errors.NotFoundError, errors.InputCancellation) as error:
             return Outcome(True, str(error), was_cancelled=isinstance(error, errors.InputCancellation))
-        except (errors.RemoteError, errors.ExecutionError, errors.DeserializationError) as error:
+        except (
+            errors.RemoteError,
+            errors.InternalFailure,
+            errors.ExecutionError,
+            errors.DeserializationError,
+        ) as error:
             return Outcome(True, _said(error), was_cancelled="cancelled by user" in str(error))
         except TimeoutError:
             return Outcome(False)

@@ -67,7 +67,9 @@ def _token() -> Check:
         return Check("modal token", "failed", f"{where}{token.problem}", fix)
     if token.shadowed:
         message = f"from {token.source}; it hides the one of {token.shadowed}"
-        return Check("modal token", "warning", message, "Unset MODAL_TOKEN_ID and MODAL_TOKEN_SECRET to use that.")
+        return Check(
+            "modal token", "warning", message, "Unset MODAL_TOKEN_ID and MODAL_TOKEN_SECRET to use that."
+        )
     return Check("modal token", "ok", f"from {token.source}")
 
 

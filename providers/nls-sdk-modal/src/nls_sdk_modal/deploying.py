@@ -25,8 +25,7 @@ def function_of(task: Task) -> str:
 
 
 def spawn(options: Options, function: str, attempt: Attempt) -> str:
-    """Start a job and return the id of its call; the app is deployed first where it is not, or is another."""
-    _deploy_jobs(options)
+    """Start a job and return the id of its call."""
     with speaking_to_modal(f"starting {attempt.run_id}"):
         found = modal.Function.from_name(options.app, function, environment_name=options.environment or None)
         return found.spawn(attempt.run_id, attempt.number).object_id
@@ -79,7 +78,7 @@ def reap(options: Options, *, keep: set[str]) -> list[str]:
     return stopped
 
 
-def _deploy_jobs(options: Options) -> None:
+def deploy_jobs(options: Options) -> None:
     """Deploy the app of jobs, unless this very code was deployed with these very options."""
     with _lock:
         names = present_secrets(options)

@@ -41,6 +41,7 @@ class Options:
         device: `cuda` fails where a machine shows no GPU; `auto` takes what there is.
         commit_seconds: How often a container makes its events and checkpoints known.
         lease: Seconds that a server outlives its client, unless it is detached.
+        queue_timeout: Seconds that an endpoint may wait for its machine, beyond `startup_timeout`.
     """
 
     gpu: str = "H100"
@@ -65,6 +66,7 @@ class Options:
     device: Literal["cuda", "auto"] = "cuda"
     commit_seconds: float = 2.0
     lease: float = 300.0
+    queue_timeout: float = 120.0
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Options:
@@ -125,4 +127,5 @@ _RULES: dict[str, tuple[Any, str]] = {
     "device": (lambda v: v in ("cuda", "auto"), "cuda or auto"),
     "commit_seconds": (lambda v: 0 < v <= 60, "above 0 and at most 60"),
     "lease": (lambda v: v > 0, "above 0"),
+    "queue_timeout": (lambda v: v >= 0, "0 or more seconds"),
 }

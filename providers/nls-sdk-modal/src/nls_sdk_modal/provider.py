@@ -53,7 +53,9 @@ class ModalProvider:
         self.options = Options.of(options)
         self._volume = RunsVolume(self.options.volume, self.options.environment)
         self._settler = Settler(
-            self._volume, self.options.environment, startup_timeout=self.options.startup_timeout
+            self._volume,
+            self.options.environment,
+            ready_within=self.options.startup_timeout + self.options.queue_timeout,
         )
         self._leases = Leases(renew=self._renew, end=self.cancel, seconds=self.options.lease)
         self._waker = Waker()
@@ -168,6 +170,9 @@ class ModalProvider:
         asked = self._asked(task, earlier)
         if isinstance(task, Serve):
             self._refuse_second_endpoint(task)
+        else:
+            # Before the claim: it may build images for minutes, and a claim without a call is soon given up.
+            deploying.deploy_jobs(self.options)
         if not self._volume.write_new(attempt.asked, dump(asked)):
             return None
         try:

@@ -19,11 +19,9 @@ from .records import Seen, see_all
 from .volume import RunsVolume
 
 _AT_ONCE = 16
-_UNCALLED = 120.0
-"""Seconds after which a claimed attempt without a call is given up: its client died in between."""
-
-_UNREADY = 120.0
-"""Seconds beyond its start-up time that an endpoint may take to get a machine."""
+_UNCALLED, _UNDEPLOYED = 30.0, 1800.0
+"""Seconds after which a claimed job without a call, or a server without an app, is given up: its client died in
+between. A server's image may be built meanwhile."""
 
 _FRUITLESS_STARTS = 3
 _RESUMES = "Start it again under the same name: a training resumes from its last checkpoint."
@@ -32,8 +30,15 @@ _RESUMES = "Start it again under the same name: a training resumes from its last
 class Settler:
     """Finds out how runs ended that did not say so."""
 
-    def __init__(self, volume: RunsVolume, environment: str, *, startup_timeout: float = 900.0) -> None:
-        self._volume, self._environment, self._startup = volume, environment, startup_timeout
+    def __init__(self, volume: RunsVolume, environment: str, *, ready_within: float) -> None:
+        """Settle the runs of a Volume.
+
+        Args:
+            volume: Where they are told of.
+            environment: Where their apps are.
+            ready_within: Seconds within which an endpoint must answer.
+        """
+        self._volume, self._environment, self._ready_within = volume, environment, ready_within
         self._stopped: set[str] = set()
 
     def settle(self, found: Sequence[Seen]) -> list[Seen]:
@@ -92,7 +97,7 @@ class Settler:
 
     def _server_end(self, seen: Seen, apps: dict[str, str], age: float) -> Terminal | None:
         if seen.call is None:
-            return _uncalled() if age > _UNCALLED else None
+            return _uncalled() if age > _UNDEPLOYED else None
         if seen.call.app_id not in apps:
             return Cancelled("its app was stopped at Modal")
         if seen.asked.lease and seen.lease and time.time() - seen.lease > seen.asked.lease:
@@ -101,7 +106,7 @@ class Settler:
             return None
         if len([m for m in seen.machines if m.ended]) >= _FRUITLESS_STARTS:
             return Failed(f"{len(seen.machines)} machines were started, and none of them got ready.")
-        if age > self._startup + _UNREADY:
+        if age > self._ready_within:
             return Failed(
                 f"It was not ready after {age:.0f} s.",
                 hint="`modal app logs` has its output; raise the option startup_timeout for a large model.",

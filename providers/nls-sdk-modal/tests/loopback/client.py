@@ -38,10 +38,9 @@ class Loopback:
         values: dict[str, Any] = httpx.get(f"{self.http}/state", trust_env=False, timeout=30).json()
         return values
 
-    def containers(self, *, alive: bool = True, function: str = "") -> list[dict[str, Any]]:
-        return [
-            c for c in self.state()["containers"] if c["alive"] >= alive and function in ("", c["function"])
-        ]
+    def containers(self, *, alive: bool = True, app: str = "") -> list[dict[str, Any]]:
+        """Those that live, or all that ever did."""
+        return [c for c in self.state()["containers"] if c["alive"] >= alive and app in ("", c["app"])]
 
     def volume(self, name: str) -> Path:
         return self.folder / "volumes" / name

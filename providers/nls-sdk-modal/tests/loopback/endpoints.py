@@ -87,11 +87,11 @@ class Endpoints(Containers):
     async def _wait_for_one(self, fn_id: str) -> Container | None:
         deadline = time.monotonic() + _QUEUED
         while time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
             if container := self._ready(fn_id):
                 return container
             if not self.functions[fn_id].starting.locked() and not self.alive(fn_id):
                 return None
-            await asyncio.sleep(0.05)
         return None
 
     def _startup_timeout(self, fn: Fn) -> float:

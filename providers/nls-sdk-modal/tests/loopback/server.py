@@ -42,6 +42,7 @@ class Modal(Account, Builds, Volumes, Endpoints):
         containers = [
             {
                 "task": c.task,
+                "app": self.apps[self.functions[c.fn_id].app_id].name,
                 "function": self.functions[c.fn_id].definition.function_name,
                 "gpu": self.functions[c.fn_id].definition.resources.gpu_config.gpu_type,
                 "call": c.call_id,
@@ -89,6 +90,8 @@ class Modal(Account, Builds, Volumes, Endpoints):
 
     def _newest(self, values: dict[str, Any]) -> Container:
         found = [c for c in self.containers.values() if c.is_alive and c.process is not None]
+        if task := values.get("task"):
+            found = [c for c in found if c.task == task]
         if call := values.get("call"):
             found = [c for c in found if c.call_id == call]
         if name := values.get("function"):

@@ -59,7 +59,9 @@ def train(run: RunDirectory, task: Train | DryRun, ways: set[str]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
     (run.path / "adapter").mkdir(exist_ok=True)
     (run.path / "adapter" / "weights").write_text(state)
-    tell(run.write_done({"adapter": run.output("adapter")}, {"seconds": total * 1.0, "examples": total * 8.0}))
+    tell(
+        run.write_done({"adapter": run.output("adapter")}, {"seconds": total * 1.0, "examples": total * 8.0})
+    )
 
 
 def merge(run: RunDirectory, task: Merge) -> None:
@@ -86,7 +88,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         question = json.loads(asked)["messages"][-1]["content"]
         message = {"role": "assistant", "content": f"repo:{sha(self.model + question)[:12]}"}
         choice = {"index": 0, "finish_reason": "stop", "message": message}
-        self._reply(200, {"id": "1", "object": "chat.completion", "created": 0, "model": "llm", "choices": [choice]})
+        self._reply(
+            200, {"id": "1", "object": "chat.completion", "created": 0, "model": "llm", "choices": [choice]}
+        )
 
     def _reply(self, status: int, body: Any) -> None:
         data = json.dumps(body).encode()
