@@ -45,7 +45,8 @@ def train(run: RunDirectory, task: Train | DryRun, ways: set[str]) -> None:
     total = task.recipe.max_steps or 10
     while step < total:
         time.sleep(SLOW if "slow" in ways else QUICK)
-        step, state = step + 1, sha(f"{state}{step}/{total}")
+        step += 1
+        state = sha(f"{state}{step}/{total}")
         tell(Progress(step, total, loss=1 / step))
         if step % task.recipe.checkpoint_steps == 0:
             staged = run.checkpoints / ".staged"
