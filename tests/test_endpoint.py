@@ -87,3 +87,15 @@ def test_a_question_with_half_a_character_is_not_the_servers_fault() -> None:
         with pytest.raises(EndpointError, match="cannot be sent as UTF-8"):
             Endpoint(server.url).translate("half \ud83d")
         assert server.asked == []
+
+
+def test_a_server_that_is_starting_is_waited_for() -> None:
+    with StubServer(status(503), status(503), "lang:go") as server:
+        assert Endpoint(server.url, cold_timeout=30.0).translate("go files") == "lang:go"
+        assert len(server.asked) == 3
+
+
+def test_a_server_that_never_starts_is_given_up() -> None:
+    with StubServer(status(503)) as server, pytest.raises(EndpointUnavailable) as caught:
+        Endpoint(server.url, cold_timeout=1.0).translate("go files")
+    assert caught.value.status == 503

@@ -170,7 +170,7 @@ def _refusal(client: Chat, status: int, headers: Mapping[str, str], body: bytes,
     said = client.mask(_said(body))[:300]
     message = f"{client.place}: answered {status}{f': {said}' if said else ''}"
     if status in _BUSY or status >= 500:
-        return EndpointUnavailable(message, retry_after=_retry_after(headers))
+        return EndpointUnavailable(message, status=status, retry_after=_retry_after(headers))
     match status:
         case 401:
             return EndpointError(f"{client.place}: the API key is wrong or missing (401).")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .chat import ask, connect
+from .errors import EndpointUnavailable
 from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, prompt
 from .translator import Translation
 
 if TYPE_CHECKING:
     from .runs import Run
+
+_STARTING = 503
+_COLD_PAUSE = 0.5
 
 
 class Endpoint:
@@ -34,6 +39,7 @@ class Endpoint:
         system: str = SYSTEM_PROMPT,
         max_tokens: int = 128,
         timeout: float = 60.0,
+        cold_timeout: float = 0.0,
         run: Run[Endpoint] | None = None,
     ) -> None:
         """Make a client of a server; nothing is sent yet.
@@ -46,6 +52,7 @@ class Endpoint:
             system: The system message of every request; it must be the one of the training data.
             max_tokens: Tokens of the longest answer.
             timeout: Seconds until a request is given up.
+            cold_timeout: Seconds to wait for a server that answers 503 because it is scaled to zero.
             run: The run that serves it.
         """
         self.url = url
@@ -56,6 +63,7 @@ class Endpoint:
         self._key = api_key
         self._system = system
         self._max_tokens = max_tokens
+        self._cold_timeout = cold_timeout
         self._client = connect(url, api_key=api_key, timeout=timeout)
 
     @property
@@ -66,11 +74,23 @@ class Endpoint:
     def translate(self, question: str) -> Translation:
         """The model's query for a question: one request, greedy decoding, no retry.
 
+        Where the server is starting, its start is waited for first.
+
         Raises:
             EndpointUnavailable: The server did not answer; asking again may help.
             EndpointError: It refused the request, or its answer is not one.
             ConfigError: The URL is not one, or the key cannot be sent.
         """
+        deadline = time.monotonic() + self._cold_timeout
+        while True:
+            try:
+                return self._ask(question)
+            except EndpointUnavailable as error:
+                if error.status != _STARTING or time.monotonic() > deadline:
+                    raise
+            time.sleep(_COLD_PAUSE)
+
+    def _ask(self, question: str) -> Translation:
         return ask(
             self._client,
             self.model,

@@ -173,13 +173,17 @@ class EndpointUnavailable(EndpointError):
     """The server did not answer, or is overloaded; the core retries.
 
     Attributes:
+        status: The HTTP status it answered with; None when it did not answer. 503 is one that is starting.
         retry_after: Seconds that the server asks to wait; None when it does not say.
     """
 
     retryable = True
 
-    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", status: int | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
+        self.status = status
         self.retry_after = retry_after
 
 

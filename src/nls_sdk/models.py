@@ -17,6 +17,9 @@ from .retry import retry
 from .runs import Run
 from .tasks import Base, Merge, Serve, ServeConfig
 
+_COLD_TIMEOUT = 600.0
+"""Seconds that a server of ours may take to come back after it was scaled to zero."""
+
 
 @frozen
 class Adapter:
@@ -149,7 +152,7 @@ def serve_run(provider: Provider, run_id: str, task: Serve, **endpoint: Any) -> 
     def finish(event: Ready | Succeeded) -> Endpoint:
         assert isinstance(event, Ready)
         key = retry(lambda: provider.api_key(run_id))
-        options = {"system": task.system, **endpoint}
+        options = {"system": task.system, "cold_timeout": _COLD_TIMEOUT, **endpoint}
         return Endpoint(event.url, api_key=key, model=event.model, run=run, **options)
 
     run: Run[Endpoint] = Run(provider, run_id, finish)

@@ -69,6 +69,8 @@ class RunRecord:
         progress: The newest progress event.
         end: The event that ended it.
         url: Base URL of the server, while the run is `ready`.
+        seconds: Machine time that its last attempt has taken so far; None where nobody measures it.
+        dollars: What that cost, about; None where that is unknown.
     """
 
     run_id: str
@@ -79,6 +81,8 @@ class RunRecord:
     progress: Progress | None = None
     end: Terminal | None = field(default=None)
     url: str | None = None
+    seconds: float | None = field(default=None, eq=False)
+    dollars: float | None = field(default=None, eq=False)
 
 
 def state_of(end: Terminal | None, *, ready: bool, told: bool) -> State:

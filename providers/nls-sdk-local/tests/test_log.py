@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nls_sdk.events import Log
-from nls_sdk_local.lines import LineSplitter
+from nls_sdk.hearing import LineSplitter
 from nls_sdk_local.log import EventWriter, newest_first, read_events
 
 

@@ -160,6 +160,7 @@ def shared(function: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         made = ctx.find_root().obj
+        options = (*options, *ctx.meta.get(_LIMITS, ()))
         app = App(provider=provider, options=options, config=config, as_json=as_json, made=made)
         try:
             function(app, **rest)
@@ -171,6 +172,7 @@ def shared(function: Callable[..., None]) -> Callable[..., None]:
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_LIMITS = "nls_sdk.limits"
 
 train_file = click.option("--train", "train_path", type=_FILE, help="Training data, in place of the usual.")
 val_file = click.option("--val", "val_path", type=_FILE, help="Validation data, in place of the usual.")
@@ -189,3 +191,25 @@ def recipe_options(function: Callable[..., None]) -> Callable[..., None]:
         type=_FILE,
         help="A TOML file of hyperparameters, in place of the config's; `demo`: the provider's for a demo.",
     )(function)
+
+
+def limits(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--max-cost` and `--max-duration`; they become options of the provider."""
+
+    def keep(ctx: click.Context, parameter: click.Parameter, value: float | None) -> None:
+        if value is not None:
+            ctx.meta.setdefault(_LIMITS, []).append(f"{parameter.name}={value}")
+
+    for flag, metavar, what in (
+        ("--max-duration", "SECONDS", "Machine time"),
+        ("--max-cost", "DOLLARS", "Price of the machine time"),
+    ):
+        function = click.option(
+            flag,
+            type=click.FloatRange(0, min_open=True),
+            metavar=metavar,
+            expose_value=False,
+            callback=keep,
+            help=f"{what} after which it is stopped, at a provider that bills.",
+        )(function)
+    return function

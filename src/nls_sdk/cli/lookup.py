@@ -75,4 +75,6 @@ def plain(provider: Provider, record: RunRecord) -> dict[str, Any]:
         "metrics": (values["end"] or {}).get("metrics", {}),
         "end": describe(record.end) if record.end else None,
         "url": record.url,
+        "machine_seconds": record.seconds,
+        "dollars": record.dollars,
     }

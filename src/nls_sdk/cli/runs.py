@@ -124,6 +124,9 @@ def _details(record: RunRecord) -> str:
     lines = [f"{record.run_id}: {record.state}, submitted {duration(time.time() - record.created)} ago"]
     if record.url:
         lines.append(f"  url      {record.url}")
+    if record.seconds is not None:
+        price = "" if record.dollars is None else f", about ${record.dollars:.2f}"
+        lines.append(f"  machine  {duration(record.seconds)}{price}")
     if record.progress and is_live(record):
         lines.append(f"  {describe(record.progress)}")
     if record.end:

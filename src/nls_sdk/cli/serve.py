@@ -15,7 +15,7 @@ from ..models import merge_run
 from ..retry import retry
 from ..tasks import Merge, ServeConfig
 from ..training import check_run_name
-from .app import App, detach, run_name, shared
+from .app import App, detach, limits, run_name, shared
 from .curl import curl
 from .endpoints import endpoint_name, foreign_options, live_endpoint, the_endpoint
 from .failures import Interrupted
@@ -31,6 +31,7 @@ from .words import duration
 @click.option("--engine", type=click.Choice(["auto", "vllm", "cpu"]), help="What serves the model.")
 @click.option("--show-key", is_flag=True, help="Print the API key too.")
 @detach
+@limits
 @shared
 def deploy(
     app: App,
@@ -129,6 +130,9 @@ def stop(app: App, run_name: str | None, everyone: bool) -> None:
     for record in live:
         retry(partial(app.provider.cancel, record.run_id))
     names = [record.run_id for record in live]
+    if everyone and (reap := getattr(app.provider, "reap", None)):
+        # What a provider left behind of endpoints that no run knows of any more.
+        names += retry(reap)
     app.answer({"stopped": names}, f"Stopped {', '.join(names)}." if names else "No endpoint was up.")
 
 

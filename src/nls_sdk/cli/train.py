@@ -16,7 +16,7 @@ from ..runs import Run
 from ..tasks import Train
 from ..training import TrainingJob, check_run_name, push_dataset, start_dry_run, train_run
 from ..verify import describe_estimate
-from .app import App, detach, recipe_options, run_name, shared, train_file, val_file
+from .app import App, detach, limits, recipe_options, run_name, shared, train_file, val_file
 from .failures import Interrupted
 from .lookup import finished
 from .watch import watch
@@ -47,6 +47,7 @@ def upload_data(app: App, train_path: Path | None, val_path: Path | None) -> Non
 @train_file
 @recipe_options
 @detach
+@limits
 @shared
 def dry_run(
     app: App,
@@ -73,6 +74,7 @@ def dry_run(
 @train_file
 @recipe_options
 @detach
+@limits
 @shared
 def train(
     app: App,
@@ -106,6 +108,7 @@ def train(
 @click.command()
 @run_name
 @detach
+@limits
 @shared
 def merge(app: App, run_name: str, detach: bool) -> None:
     """Fold a trained adapter into its base model."""

@@ -55,16 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, _stop)
     if options.watch_stdin:
         end_with_stdin()
-    end = _run(RunDirectory(options.home.absolute(), options.run_id), tell, options.device)
+    end = _run(RunDirectory(options.home.absolute(), options.run_id), tell, options.device, options.host)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     tell(end)
     return 1 if isinstance(end, Failed) else 0
 
 
-def _run(directory: RunDirectory, tell: Tell, device: DeviceName) -> Terminal:
+def _run(directory: RunDirectory, tell: Tell, device: DeviceName, host: str) -> Terminal:
     try:
-        return _do(directory, tell, device)
+        return _do(directory, tell, device, host)
     except (_Stop, KeyboardInterrupt):
         return Cancelled()
     except RunCancelled as error:
@@ -75,7 +75,7 @@ def _run(directory: RunDirectory, tell: Tell, device: DeviceName) -> Terminal:
         return explain(error, directory.kind)
 
 
-def _do(directory: RunDirectory, tell: Tell, device: DeviceName) -> Terminal:
+def _do(directory: RunDirectory, tell: Tell, device: DeviceName, host: str) -> Terminal:
     task = directory.read_task()
     if (done := directory.read_done()) is not None:
         return done
@@ -95,7 +95,7 @@ def _do(directory: RunDirectory, tell: Tell, device: DeviceName) -> Terminal:
         case Serve():
             from .serving import serve
 
-            return serve(directory, task, tell, device)
+            return serve(directory, task, tell, device, host=host)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -111,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=get_args(DeviceName),
         default="auto",
         help="what to work on; `cuda` fails where there is no GPU",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address that a server listens on; 0.0.0.0 in a container that is reached from outside",
     )
     parser.add_argument(
         "--watch-stdin",

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,7 @@ def serve(
         # asyncio sets it only on sockets made with proto=IPPROTO_TCP; without it an answer waits 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = listener.getsockname()[:2]
+        host = "127.0.0.1" if ip_address(host).is_unspecified else host
         on_ready(f"http://{host}:{port}", lambda: setattr(server, "should_exit", True))
         server.run(sockets=[listener])
 

@@ -25,7 +25,7 @@ from .loading import context_length, fetch
 from .telling import Tell
 from .vllm_command import executable
 
-_HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _WARM_UP = "python files with async functions"
 
 
@@ -72,15 +72,24 @@ class IdleClock:
         return f"idle for {self.timeout:g} s"
 
 
-def serve(directory: RunDirectory, task: Serve, tell: Tell, device: DeviceName = "auto") -> Cancelled:
+def serve(
+    directory: RunDirectory, task: Serve, tell: Tell, device: DeviceName = "auto", *, host: str = LOOPBACK
+) -> Cancelled:
     """Serve until the idle timeout; a signal ends it sooner.
+
+    Args:
+        directory: The run.
+        task: What to serve.
+        tell: Told when it is ready.
+        device: What to serve on.
+        host: The address to listen on.
 
     Raises:
         NlsError: The server does not come up, or dies; the message says why.
     """
     key = os.environ.pop(API_KEY_ENV, None)
     engine = choose_engine(task.config.engine, device)
-    with bind(task.config.port) as listener:
+    with bind(task.config.port, host) as listener:
         model = fetch(directory.resolve(task.model), tell)
         server = "vLLM on the GPU" if engine == "vllm" else "the worker's own server on the CPU"
         tell(Log(f"serving {model} with {server}"))
@@ -120,17 +129,17 @@ def choose_engine(
     return "vllm" if installed and choose_device(device).type == "cuda" else "cpu"
 
 
-def bind(port: int) -> socket.socket:
-    """A socket bound to a port of the loopback; 0 takes a free one.
+def bind(port: int, host: str = LOOPBACK) -> socket.socket:
+    """A socket bound to a port of an address; 0 takes a free one.
 
     Raises:
         ConfigError: The port is in use.
     """
     try:
-        return socket.create_server((_HOST, port))
+        return socket.create_server((host, port))
     except OSError as error:
         raise ConfigError(
-            f"Port {port} of {_HOST} cannot be used: {os.strerror(error.errno or 0)}.",
+            f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}.",
             hint="Choose another with --port, or 0 for a free one.",
         ) from None
 

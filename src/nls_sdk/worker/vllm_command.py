@@ -18,11 +18,11 @@ def executable() -> str | None:
     return shutil.which("vllm", path=os.pathsep.join(folders))
 
 
-def command(model: Path, config: ServeConfig, port: int) -> list[str]:
+def command(model: Path, config: ServeConfig, port: int, host: str) -> list[str]:
     """The command line of the server; the API key is not in it."""
     return [
         *(executable() or "vllm", "serve", str(model)),
-        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--host", host, "--port", str(port)),
         *("--served-model-name", config.model_name),
         *("--max-model-len", str(config.max_length)),
         *("--default-chat-template-kwargs", json.dumps(CHAT_TEMPLATE_KWARGS)),

@@ -19,7 +19,7 @@ import httpx
 from ..errors import RunFailed
 from ..events import Cancelled
 from ..tasks import ServeConfig
-from .serving import IdleClock, warm_up
+from .serving import LOOPBACK, IdleClock, warm_up
 from .telling import Tell
 from .vllm_command import command
 
@@ -47,11 +47,11 @@ def serve_vllm(
     Raises:
         RunFailed: vLLM ended or did not answer; the message has its last words.
     """
-    port = listener.getsockname()[1]
+    host, port = listener.getsockname()[:2]
     listener.close()
     environment = os.environ | ({"VLLM_API_KEY": key} if key else {})
     child = subprocess.Popen(
-        command(model, config, port),
+        command(model, config, port, host),
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -63,7 +63,7 @@ def serve_vllm(
     last_words: deque[str] = deque(maxlen=_LAST_WORDS)
     threading.Thread(target=_forward, args=(child, last_words), daemon=True).start()
     try:
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://{LOOPBACK}:{port}"
         _await_health(child, url, last_words)
         warm_up(f"{url}/v1", config, key, tell)
         return _await_idle(child, url, IdleClock(config.idle_timeout), last_words)

@@ -8,37 +8,29 @@ process is gone, however it went. The worker reads from a pipe that ends with th
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import re
 import selectors
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
-
-import msgspec
 
 from nls_sdk.errors import ConfigError
-from nls_sdk.events import Cancelled, Event, Failed, Log, Succeeded, Terminal, load_event
+from nls_sdk.events import Cancelled, Failed, Succeeded, Terminal
+from nls_sdk.hearing import LineSplitter, Listener
 from nls_sdk.rundir import RunDirectory
 from nls_sdk.worker import API_KEY_ENV
 from nls_sdk.worker.failures import again, less_memory
 
-from .lines import LineSplitter
 from .process import kill_run, signal_group
 from .run import GRACE, LocalRun, changing
 
 _TICK = 0.1
 _OWNER_TICK = 1.0
 _LINGER = 20.0
-_SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)$")
-_SHORTEST_SECRET = 8
 
 
 class Supervisor:
@@ -50,7 +42,7 @@ class Supervisor:
         self._command = command
         self._log = run.open_log()
         self._environment = _environment(run)
-        self._secrets = _secrets(self._environment)
+        self._listener = Listener(self._environment)
         self._told: Terminal | None = None
         self._told_at = 0.0
         self._owner_checked = 0.0
@@ -125,31 +117,12 @@ class Supervisor:
             pass
 
     def _hear(self, line: str, is_told: bool) -> None:
-        event: Event = Log(line)
-        if is_told and line.startswith("{"):
-            with contextlib.suppress(ValueError):
-                event = load_event(line)
-        event = msgspec.convert(self._hidden(msgspec.to_builtins(event)), type=type(event))
-        match event:
+        match event := self._listener.hear(line, is_told=is_told):
             case Succeeded() | Failed() | Cancelled():
                 self._told = self._told or event
                 self._told_at = time.monotonic()
             case _:
                 self._log.append(event)
-
-    def _hidden(self, value: Any) -> Any:
-        """The value with the secrets in its texts struck out."""
-        match value:
-            case str():
-                for secret in self._secrets:
-                    value = value.replace(secret, "***")
-                return value
-            case dict():
-                return {key: self._hidden(each) for key, each in value.items()}
-            case list():
-                return [self._hidden(each) for each in value]
-            case _:
-                return value
 
     def _reason_to_stop(self) -> Terminal | None:
         """The end that the run should come to now, or None."""
@@ -186,19 +159,6 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signalled = True
-
-
-def _secrets(environment: Mapping[str, str]) -> list[str]:
-    """What must not be told: the secrets, as they are and as JSON writes them."""
-    plain = [
-        value
-        for name, value in environment.items()
-        if _SECRET.search(name.upper()) and len(value) >= _SHORTEST_SECRET
-    ]
-    written = [
-        json.dumps(value, ensure_ascii=is_ascii)[1:-1] for value in plain for is_ascii in (True, False)
-    ]
-    return sorted({*plain, *written}, key=len, reverse=True)
 
 
 def _environment(run: LocalRun) -> dict[str, str]:

@@ -1,0 +1,328 @@
+"""Hosting a worker in a container: its events are stored, its time is measured, and it is stopped in time.
+
+Knows nothing of Modal but that a Volume must be committed, and that an exception makes Modal try again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+from attrs import evolve
+
+from nls_sdk.events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded, Terminal
+from nls_sdk.hearing import LineSplitter, Listener
+from nls_sdk.rundir import RunDirectory
+from nls_sdk.tasks import Serve, Task
+from nls_sdk.worker import API_KEY_ENV
+
+from .checkpoints import keep_whole, vouch
+from .committing import Committer
+from .layout import Asked, Attempt, Machine, dump, parse
+from .log import EventLog
+from .tracking import open_tracker
+
+_TICK = 0.1
+_NOTE_EVERY = 15.0
+_GRACE = 10.0
+_LINGER = 20.0
+_DEATHS_AT_ONE_STEP = 2
+_ENDS = Succeeded | Failed | Cancelled
+
+
+class WorkerDied(Exception):
+    """The worker ended without a word; Modal tries again, from the last checkpoint."""
+
+
+class Interrupted(BaseException):
+    """A server's container is told to go."""
+
+
+class Host:
+    """One container's part in an attempt.
+
+    Attributes:
+        ready: Set once a server answers.
+        over: Set once the worker has ended.
+        end: How it ended, where that is known.
+    """
+
+    def __init__(
+        self, home: Path, attempt: Attempt, *, commit: Callable[[], None], task_id: str, call_id: str = ""
+    ) -> None:
+        """Look at what is asked; nothing is started yet.
+
+        Args:
+            home: Where the Volume is mounted.
+            attempt: Which attempt of which run.
+            commit: Commits the Volume.
+            task_id: Modal's id of this container.
+            call_id: Modal's id of the call it works for.
+        """
+        self._home, self._attempt, self._commit = home, attempt, commit
+        self.asked: Asked = parse((home / attempt.asked).read_bytes(), Asked)
+        self._task = _placed(self.asked)
+        self._run = RunDirectory(home, attempt.run_id)
+        self._started = time.monotonic()
+        self._machine = Machine(task=task_id, call_id=call_id, started=time.time())
+        self._log = EventLog(home / attempt.events, after=self.asked.after)
+        self._was_ready = any(isinstance(event, Ready) for event in self._log.events)
+        self._told: Terminal | None = None
+        self._told_at = 0.0
+        self._noted = 0.0
+        self._interrupted = False
+        self.ready, self.over = threading.Event(), threading.Event()
+        self.end: Terminal | None = None
+
+    def is_wanted(self) -> bool:
+        """Whether this attempt is still to be run: it has not ended, and no later one has begun."""
+        ended = any(isinstance(event, _ENDS) for event in self._log.events)
+        attempts = (self._home / self._attempt.folder).parent
+        later = [path for path in attempts.iterdir() if int(path.name) > self._attempt.number]
+        return not (ended or later or (self._home / self._attempt.end).exists())
+
+    def run(self) -> None:
+        """Run the worker to its end.
+
+        Raises:
+            WorkerDied: It ended without a word, and another try may help.
+        """
+        with self._committing():
+            self._prepare()
+            worker = self._start()
+            try:
+                self._watch(worker)
+            except BaseException:
+                # Preempted, cancelled, timed out: whatever takes the container away is raised here.
+                self._stop(worker)
+                self._interrupt()
+                raise
+            self._stop(worker)
+            self._conclude(worker.returncode)
+
+    def serve(self) -> None:
+        """Run a server's worker until it ends or `interrupt` is called; its container comes and goes."""
+        try:
+            self.run()
+        except (Interrupted, WorkerDied) as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        except BaseException as error:
+            self.end = self.end or Failed(f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self.over.set()
+
+    def interrupt(self) -> None:
+        """Ask `serve`, which runs in another thread, to end."""
+        self._interrupted = True
+
+    @contextlib.contextmanager
+    def _committing(self) -> Iterator[None]:
+        self._committer = Committer(self._commit, every=self.asked.commit_seconds, before=self._before_commit)
+        try:
+            yield
+        finally:
+            self._committer.close()
+
+    def _before_commit(self) -> None:
+        vouch(self._run.checkpoints)
+        self._note()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment.pop(API_KEY_ENV, None)
+        if isinstance(self._task, Serve):
+            environment[API_KEY_ENV] = (self._home / self._attempt.key).read_text("utf-8")
+        self._listener = Listener(environment)
+        self._tracker = open_tracker(self._task, environment, self._tell)
+        self._committer.touch()
+        command = [sys.executable, "-m", "nls_sdk.worker", "--home", str(self._home)]
+        return subprocess.Popen(
+            [*command, "--device", self.asked.device, "--host", "0.0.0.0", "--watch-stdin", self._run.run_id],  # noqa: S104  # the container's router comes from outside
+            cwd=self._run.path,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def _prepare(self) -> None:
+        """Make the run's folder ready; what another task left there is removed."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            if self._run.read_task().key != self._task.key:
+                for entry in self._run.path.iterdir():
+                    if entry.name != "attempts":
+                        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        self._run.write_task(self._task)
+        step = keep_whole(self._run.checkpoints)
+        self._machine = evolve(self._machine, resumed_from=step)
+        if self._machines():
+            self._tell(Log(f"on another machine now; {'from the start' if step is None else f'step {step}'}"))
+        self._note()
+
+    def _watch(self, worker: subprocess.Popen[bytes]) -> None:
+        """Store what the worker tells, until it ends or must be stopped."""
+        with selectors.DefaultSelector() as pipes:
+            for pipe, is_told in ((worker.stdout, True), (worker.stderr, False)):
+                assert pipe
+                os.set_blocking(pipe.fileno(), False)
+                pipes.register(pipe, selectors.EVENT_READ, (LineSplitter(), is_told))
+            while worker.poll() is None and not self._must_stop():
+                self._read(pipes, _TICK)
+            self._stop(worker)
+            while pipes.get_map() and self._read(pipes, 0):
+                pass
+
+    def _read(self, pipes: selectors.BaseSelector, seconds: float) -> bool:
+        """Store what came within a time; returns whether anything, or an end, did."""
+        if not pipes.get_map():
+            time.sleep(seconds)
+        ready = pipes.select(seconds)
+        for key, _ in ready:
+            splitter, is_told = key.data
+            data = os.read(key.fd, 1 << 16)
+            if not data:
+                pipes.unregister(key.fileobj)
+            for line in splitter.feed(data) if data else splitter.rest():
+                self._hear(self._listener.hear(line, is_told=is_told))
+        return bool(ready)
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case Succeeded() | Failed() | Cancelled():
+                self._told, self._told_at = self._told or event, time.monotonic()
+                return
+            case Ready():
+                self.ready.set()
+                if self._was_ready:
+                    return
+            case Progress():
+                self._tracker(event)
+            case _:
+                if self._was_ready:
+                    # A later container of a server: Modal's own log has it, the run's log stays one story.
+                    print(getattr(event, "text", ""), file=sys.stderr, flush=True)
+                    return
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        self._log.append(event)
+        self._committer.touch()
+
+    def _must_stop(self) -> bool:
+        now = time.monotonic()
+        if now > self._noted + _NOTE_EVERY:
+            self._note()
+            self._committer.touch()
+        if self._interrupted:
+            raise Interrupted("the container is told to go")
+        if self._told and now > self._told_at + _LINGER:
+            return True
+        if self.asked.seconds is not None and self._spent() > self.asked.seconds:
+            self._told = self._told or Cancelled(self.asked.limit)
+            return True
+        return False
+
+    def _spent(self) -> float:
+        """Machine seconds of this attempt so far, on all containers."""
+        return sum(m.seconds for m in self._machines()) + time.monotonic() - self._started
+
+    def _conclude(self, code: int) -> None:
+        """Tell how it ended; returns where trying again is no use."""
+        done = self._run.read_done()
+        match self._told:
+            case Succeeded() if done is None:
+                end: Terminal | None = Failed("the worker told a success but left no DONE.json.")
+            case Cancelled() if isinstance(self._task, Serve) and self._told.reason != self.asked.limit:
+                # Idle: the container goes, and the endpoint stays, scaled to zero.
+                self._finish("done")
+                return
+            case Succeeded() | Failed() | Cancelled() as told:
+                end = told
+            case None:
+                end = done or self._last_death(code)
+        if end is None:
+            self._finish("died")
+            self._tell(Log(f"{_death(code)} Trying again from the last checkpoint."))
+            raise WorkerDied(_death(code))
+        self.end = end
+        self._finish("done")
+        self._tell(end)
+
+    def _last_death(self, code: int) -> Failed | None:
+        """A failure, where it died at the same step before: another try would only cost more."""
+        step = self._machine.resumed_from
+        deaths = [m for m in self._machines() if m.ended == "died" and m.resumed_from == step]
+        if len(deaths) + 1 < _DEATHS_AT_ONE_STEP:
+            return None
+        return Failed(
+            f"{_death(code)} It died so {len(deaths) + 1} times without getting further.",
+            hint="If memory ran out: halve per_device_batch_size and double gradient_accumulation_steps.",
+        )
+
+    def _interrupt(self) -> None:
+        self._finish("interrupted")
+        if not isinstance(self._task, Serve):
+            self._tell(Log("the machine is taken away; Modal goes on with it on another one"))
+
+    def _finish(self, how: str) -> None:
+        self._machine = evolve(self._machine, ended=how)
+        self._note()
+
+    def _note(self) -> None:
+        """Write this container's share down."""
+        self._noted = time.monotonic()
+        self._machine = evolve(self._machine, seconds=self._noted - self._started)
+        folder = self._home / self._attempt.containers
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self._machine.task}.json"
+        temporary = path.with_suffix(f".{threading.get_ident()}")
+        temporary.write_bytes(dump(self._machine))
+        temporary.replace(path)
+
+    def _machines(self) -> list[Machine]:
+        """The other containers of this attempt."""
+        found = []
+        for path in (self._home / self._attempt.containers).glob("*.json"):
+            with contextlib.suppress(msgspec.MsgspecError, OSError):
+                found.append(parse(path.read_bytes(), Machine))
+        return [machine for machine in found if machine.task != self._machine.task]
+
+    def _stop(self, worker: subprocess.Popen[bytes]) -> None:
+        """End the worker and its children, with time to do so well."""
+        if worker.poll() is None:
+            _signal(worker, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(_GRACE)
+        _signal(worker, signal.SIGKILL)
+        worker.wait()
+
+
+def _placed(asked: Asked) -> Task:
+    """The task as this container's worker is to do it: a server listens where the router looks for it."""
+    task = asked.read_task()
+    return evolve(task, config=evolve(task.config, port=asked.port)) if isinstance(task, Serve) else task
+
+
+def _signal(worker: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.pid, number)
+
+
+def _death(code: int) -> str:
+    if code >= 0:
+        return f"The worker ended with exit code {code} and no word of its result."
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    why = ", mostly for want of memory" if -code == signal.SIGKILL else ""
+    return f"The worker was killed ({name}){why}."

@@ -1,0 +1,183 @@
+"""Where things lie on the runs Volume, for the client and the container alike.
+
+    artifacts/DIGEST/content            what was pushed, by its content
+    runs/NAME.KIND/…                    what `nls_sdk.rundir` says, written by containers alone
+    runs/NAME.KIND/attempts/N/
+        asked.json                      what is asked; writing it first claims the attempt      (client)
+        api-key                         what a server asks for                                  (client)
+        lease                           its time is the last sign of life of a server's client  (client)
+        call.json                       what Modal calls it: the call's id, the server's URL    (client)
+        end.json                        how it ended, where no container could tell             (client)
+        events.jsonl                    what it told                                            (container)
+        containers/TASK.json            one machine's share of it                               (container)
+
+Every file has one writer, and all of the client's but the lease are written once: nothing is ever fought over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from nls_sdk.tasks import Task, dump_task, load_task
+
+MOUNT = "/nls"
+"""Where containers see the runs Volume: it is their home folder, in the worker's sense."""
+
+CACHE = "/nls-cache"
+"""Where they see the Volume of downloaded weights and compiled kernels."""
+
+
+@frozen
+class Attempt:
+    """The files of one attempt, as paths on the Volume.
+
+    Attributes:
+        run_id: The run.
+        number: From 1.
+    """
+
+    run_id: str
+    number: int
+
+    @property
+    def folder(self) -> str:
+        """All of its files."""
+        return f"runs/{self.run_id}/attempts/{self.number}"
+
+    @property
+    def asked(self) -> str:
+        """What is asked."""
+        return f"{self.folder}/asked.json"
+
+    @property
+    def key(self) -> str:
+        """What its server asks for."""
+        return f"{self.folder}/api-key"
+
+    @property
+    def lease(self) -> str:
+        """Written again and again by the client that a server lives for."""
+        return f"{self.folder}/lease"
+
+    @property
+    def call(self) -> str:
+        """What Modal calls it."""
+        return f"{self.folder}/call.json"
+
+    @property
+    def end(self) -> str:
+        """How it ended, where no container could tell."""
+        return f"{self.folder}/end.json"
+
+    @property
+    def events(self) -> str:
+        """What it told."""
+        return f"{self.folder}/events.jsonl"
+
+    @property
+    def containers(self) -> str:
+        """The machines it ran on."""
+        return f"{self.folder}/containers"
+
+
+@frozen(kw_only=True)
+class Asked:
+    """What is asked of an attempt.
+
+    Attributes:
+        task: The task, as `nls_sdk.tasks.dump_task` writes it.
+        created: When, in seconds since the epoch, on the client's clock.
+        client: A random text that says whose claim this is.
+        after: Number of the last event of the earlier attempts.
+        app: The Modal app that does it.
+        function: Its function or server.
+        gpu: What it runs on; empty for a CPU.
+        dollars_per_second: What that costs; None when unknown.
+        seconds: Machine time after which it is stopped; None is no limit.
+        limit: Why then, as `Cancelled` tells it.
+        commit_seconds: How often a container commits what is new.
+        device: What the worker is to work on; see `nls_sdk.worker`.
+        port: Where a server listens.
+        lease: Seconds that a server outlives its client's last sign of life; 0 outlives it for good.
+    """
+
+    task: dict[str, Any]
+    created: float
+    client: str
+    after: int
+    app: str
+    function: str
+    gpu: str
+    dollars_per_second: float | None = None
+    seconds: float | None = None
+    limit: str = ""
+    commit_seconds: float = 2.0
+    device: str = "auto"
+    port: int = 8000
+    lease: float = 0.0
+
+    @classmethod
+    def of(cls, task: Task, **more: Any) -> Asked:
+        """What is asked by a task."""
+        return cls(task=dump_task(task), **more)
+
+    def read_task(self) -> Task:
+        """The task itself.
+
+        Raises:
+            ValueError: It is another version's.
+        """
+        return load_task(self.task)
+
+
+@frozen(kw_only=True)
+class Call:
+    """What Modal calls an attempt.
+
+    Attributes:
+        call_id: Id of the function call; empty for a server.
+        app_id: Id of the server's app.
+        url: Base URL of a server, without `/v1`.
+    """
+
+    call_id: str = ""
+    app_id: str = ""
+    url: str = ""
+
+
+@frozen(kw_only=True)
+class Machine:
+    """One container's share of an attempt.
+
+    Attributes:
+        task: Modal's id of the container.
+        call_id: The function call it worked for.
+        started: When, in seconds since the epoch, on its own clock.
+        seconds: How long it has run, by its own stopwatch, when it last wrote this.
+        resumed_from: The step that a training went on from; None from the start.
+        ended: How it ended: empty while it runs, `done`, `died` or `interrupted`.
+    """
+
+    task: str
+    call_id: str
+    started: float
+    seconds: float = 0.0
+    resumed_from: int | None = None
+    ended: str = ""
+
+
+def dump(value: Any) -> bytes:
+    """A value of this module as JSON."""
+    return msgspec.json.encode(value)
+
+
+def parse(data: bytes, kind: type[Any]) -> Any:
+    """Read back what `dump` wrote.
+
+    Raises:
+        msgspec.ValidationError: The bytes are not a `kind`.
+    """
+    return msgspec.json.decode(data, type=kind)

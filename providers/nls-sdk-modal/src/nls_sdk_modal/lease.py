@@ -1,0 +1,52 @@
+"""A client's sign of life, for the servers that end with it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from collections.abc import Callable
+
+from nls_sdk.errors import NlsError
+
+
+class Leases:
+    """Renews the leases of this process from a thread, and ends their servers when the process does."""
+
+    def __init__(self, *, renew: Callable[[str], None], end: Callable[[str], None], seconds: float) -> None:
+        """Hold no lease yet.
+
+        Args:
+            renew: Renews the lease of a run.
+            end: Ends a run.
+            seconds: How long a lease lasts; it is renewed four times as often.
+        """
+        self._renew, self._end, self._pause = renew, end, seconds / 4
+        self._held: set[str] = set()
+        self._gone = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def hold(self, run_id: str) -> None:
+        """Keep a server alive for as long as this process lives."""
+        self._held.add(run_id)
+        self._renew(run_id)
+        if self._thread is None:
+            atexit.register(self._leave)
+            self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
+            self._thread.start()
+
+    def drop(self, run_id: str) -> None:
+        """Renew it no more; it was ended, or outlives this process now."""
+        self._held.discard(run_id)
+
+    def _keep(self) -> None:
+        while not self._gone.wait(self._pause):
+            for run_id in list(self._held):
+                with contextlib.suppress(NlsError):
+                    self._renew(run_id)
+
+    def _leave(self) -> None:
+        self._gone.set()
+        for run_id in list(self._held):
+            with contextlib.suppress(NlsError):
+                self._end(run_id)

@@ -1,0 +1,164 @@
+"""Runs as they can be told from the Volume alone: no container is started, nothing is asked of one."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+
+import msgspec
+from attrs import evolve, frozen
+
+from nls_sdk.events import Cancelled, Event, Failed, Progress, Ready, Succeeded, Terminal, load_event
+from nls_sdk.providers import RunRecord, State
+from nls_sdk.tasks import Serve, Task
+
+from .layout import Asked, Attempt, Call, Machine, parse
+from .log import read_log
+from .volume import Entry, RunsVolume
+
+_ATTEMPT = re.compile(r"runs/([^/]+)/attempts/(\d+)/(.+)")
+_ENDS = Succeeded | Failed | Cancelled
+
+
+@frozen
+class Seen:
+    """The last attempt of a run, as the Volume shows it.
+
+    Attributes:
+        attempt: Which.
+        asked: What is asked.
+        task: The same, as a task.
+        call: What Modal calls it; None until that is known.
+        told: What it told, in order; ends with how it ended, where that is known.
+        machines: The containers it ran on.
+        lease: When its client last gave a sign of life, on the Volume's clock; None when never.
+    """
+
+    attempt: Attempt
+    asked: Asked
+    task: Task
+    call: Call | None
+    told: Sequence[Event]
+    machines: Sequence[Machine]
+    lease: int | None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.attempt.run_id
+
+    @property
+    def end(self) -> Terminal | None:
+        """How it ended; None while it goes on."""
+        last = self.told[-1] if self.told else None
+        return last if isinstance(last, _ENDS) else None
+
+    @property
+    def last_seq(self) -> int:
+        """Number of its newest event, or of the one before the attempt."""
+        return self.told[-1].seq if self.told else self.asked.after
+
+    @property
+    def ready(self) -> Ready | None:
+        """Where its server answers."""
+        return next((event for event in self.told if isinstance(event, Ready)), None)
+
+    @property
+    def call_id(self) -> str:
+        """Modal's id of its call; a container knows it too, should the client have died before it wrote it."""
+        known = [self.call.call_id] if self.call else []
+        return next((each for each in (*known, *(m.call_id for m in self.machines)) if each), "")
+
+    @property
+    def seconds(self) -> float:
+        """Machine time so far, as its containers measured it."""
+        return sum(machine.seconds for machine in self.machines)
+
+    @property
+    def dollars(self) -> float | None:
+        """What that cost, about; None when the price is unknown."""
+        price = self.asked.dollars_per_second
+        return None if price is None else price * self.seconds
+
+    def ended(self, end: Terminal) -> Seen:
+        """The same with an end."""
+        return evolve(self, told=_before(self.told, end))
+
+    def record(self) -> RunRecord:
+        """What is known of the run."""
+        last = self.told[-1] if self.told else None
+        end, ready = self.end, self.ready
+        return RunRecord(
+            run_id=self.run_id,
+            task=self.task,
+            state=_state(last, end, ready),
+            created=self.asked.created,
+            updated=max(last.time, self.asked.created) if last else self.asked.created,
+            progress=next((e for e in reversed(self.told) if isinstance(e, Progress)), None),
+            end=end,
+            url=ready.url if ready and not end else None,
+            seconds=self.seconds,
+            dollars=self.dollars,
+        )
+
+
+def see_all(volume: RunsVolume, run_id: str | None = None) -> list[Seen]:
+    """The last attempt of every run, or of one; what another version left is passed over."""
+    entries = volume.list("runs" if run_id is None else f"runs/{run_id}/attempts")
+    last: dict[str, dict[int, list[Entry]]] = {}
+    for entry in entries:
+        if (match := _ATTEMPT.fullmatch(entry.path)) and not entry.path.endswith("/api-key"):
+            last.setdefault(match[1], {}).setdefault(int(match[2]), []).append(entry)
+    newest = {run: (max(attempts), attempts[max(attempts)]) for run, attempts in last.items()}
+    data = volume.read_all(
+        entry for _, files in newest.values() for entry in files if not entry.path.endswith("/lease")
+    )
+    found = []
+    for run, (number, files) in newest.items():
+        with contextlib.suppress(ValueError, KeyError, msgspec.MsgspecError):
+            found.append(_see(Attempt(run, number), files, data))
+    return found
+
+
+def _see(attempt: Attempt, files: Sequence[Entry], data: dict[str, bytes]) -> Seen:
+    asked: Asked = parse(data[attempt.asked], Asked)
+    call: Call | None = parse(data[attempt.call], Call) if attempt.call in data else None
+    machines = []
+    for path, content in data.items():
+        if path.startswith(f"{attempt.containers}/") and path.endswith(".json"):
+            with contextlib.suppress(msgspec.MsgspecError):
+                machines.append(parse(content, Machine))
+    told: Sequence[Event] = [
+        evolve(event, url=f"{call.url}/v1") if isinstance(event, Ready) and call else event
+        for event in read_log(data.get(attempt.events, b""))
+    ]
+    if attempt.end in data:
+        end = load_event(data[attempt.end].decode())
+        assert isinstance(end, _ENDS)
+        told = _before(told, end)
+    lease = next((entry.mtime for entry in files if entry.path == attempt.lease), None)
+    return Seen(attempt, asked, asked.read_task(), call, told, machines, lease)
+
+
+def _before(told: Sequence[Event], end: Terminal) -> list[Event]:
+    """The events up to an end that a client declared: what a dying container told later is not part of it."""
+    kept = [event for event in told if event.seq < end.seq and not isinstance(event, _ENDS)]
+    return [*kept, end]
+
+
+def _state(last: Event | None, end: Terminal | None, ready: Ready | None) -> State:
+    match end:
+        case Succeeded():
+            return "succeeded"
+        case Failed():
+            return "failed"
+        case Cancelled():
+            return "cancelled"
+        case None:
+            return "ready" if ready else "running" if last else "queued"
+
+
+def is_server(seen: Seen) -> bool:
+    """Whether it serves."""
+    return isinstance(seen.task, Serve)

@@ -1,0 +1,41 @@
+"""Waking an endpoint: Modal starts a machine when a request comes, so until it is ready somebody must ask."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.error
+import urllib.request
+
+_EVERY = 2.0
+_PATIENCE = 5.0
+
+
+class Waker:
+    """Sends a request now and then, from a thread, and does not care for the answer."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def wake(self, url: str) -> None:
+        """Ask for the health of the server at a base URL, unless that was done a moment ago."""
+        with self._lock:
+            now = time.monotonic()
+            if now < self._asked.get(url, float("-inf")) + _EVERY:
+                return
+            self._asked[url] = now
+        threading.Thread(target=_ask, args=(f"{url}/health",), name="waker", daemon=True).start()
+
+
+def _ask(url: str) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({})) if _is_loopback(url) else None
+    try:
+        # Its scheme is Modal's own, https.
+        (opener.open if opener else urllib.request.urlopen)(url, timeout=_PATIENCE).close()
+    except (OSError, urllib.error.URLError, ValueError):
+        pass
+
+
+def _is_loopback(url: str) -> bool:
+    return url.startswith("http://127.0.0.1")

@@ -1,0 +1,22 @@
+"""One loopback Modal for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from loopback.client import Loopback, running, signed_in
+from nls_sdk_modal import ModalProvider
+from places import make_provider
+
+
+@pytest.fixture(scope="session")
+def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
+    with running(tmp_path_factory.mktemp("loopback")) as modal, signed_in(modal):
+        modal.secret("huggingface-secret", HF_TOKEN="hf_loopback")
+        yield modal
+
+
+@pytest.fixture
+def provider(loopback: Loopback) -> ModalProvider:
+    return make_provider()

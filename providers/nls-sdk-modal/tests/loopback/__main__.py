@@ -1,0 +1,7 @@
+import asyncio
+import sys
+from pathlib import Path
+
+from .server import serve
+
+asyncio.run(serve(Path(sys.argv[1]).resolve()))

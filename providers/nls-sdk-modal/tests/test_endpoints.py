@@ -1,0 +1,176 @@
+"""Endpoints at Modal: cold, busy, broken, idle and stopped; the worker needs no torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from attrs import evolve
+from loopback.client import Loopback
+from modal_proto.api_pb2 import APP_STATE_STOPPED
+from places import make_provider, wait_for
+from test_jobs import QUICK_WORKER
+
+from nls_sdk.endpoint import Endpoint
+from nls_sdk.errors import EndpointUnavailable, ProviderError, RunFailed
+from nls_sdk.events import Cancelled, Failed, Log, Ready, dump_event
+from nls_sdk.models import MergedModel
+from nls_sdk.retry import retry
+from nls_sdk.tasks import Serve, ServeConfig
+from nls_sdk_modal import ModalProvider
+
+
+@pytest.fixture(autouse=True)
+def quick(loopback: Loopback) -> Iterator[None]:
+    loopback.settings(overlay=str(QUICK_WORKER))
+    yield
+    loopback.faults()
+    loopback.settings(overlay="", cold_seconds=0.0)
+
+
+def model(provider: ModalProvider, folder: Path, name: str = "quick") -> MergedModel:
+    made = folder / f"model-{name}"
+    made.mkdir()
+    (made / "weights").write_text(name)
+    return MergedModel(provider, name, provider.push(made))
+
+
+@pytest.mark.parametrize("router", ["server", "web_function"])
+def test_an_endpoint_from_cold_to_stopped(loopback: Loopback, tmp_path: Path, router: str) -> None:
+    provider = make_provider(router=router, scaledown_window=2)
+    endpoint = model(provider, tmp_path).deploy(detached=True)
+    app = provider.options.serve_app
+    with endpoint:
+        first = endpoint.translate("a question")
+        assert first.startswith("repo:")
+        [tags] = [a["tags"] for a in loopback.state()["apps"].values() if a["name"] == app]
+        assert tags == {"managed-by": "nls-sdk", "nls-run": "quick.serve", "nls-attempt": "1"}
+        # Nobody asks for a while: the machine goes, the endpoint stays, and comes back for the next question.
+        wait_for(lambda: not loopback.containers(app=app))
+        assert provider.runs()[0].state == "ready"
+        url = endpoint.url.removesuffix("/v1")
+        assert router != "server" or httpx.get(f"{url}/health", trust_env=False).status_code == 503
+        assert endpoint.translate("a question") == first
+        assert len(loopback.containers(alive=False, app=app)) >= 2
+    assert loopback.containers(app=app) == []
+    assert provider.runs()[0].state == "cancelled"
+    assert httpx.get(f"{url}/health", trust_env=False).status_code == 404
+
+
+def test_the_key_is_asked_for_and_told_nowhere(
+    loopback: Loopback, tmp_path: Path, provider: ModalProvider
+) -> None:
+    with model(provider, tmp_path).deploy() as endpoint:
+        key = provider.api_key("quick.serve")
+        assert key == endpoint.api_key
+        assert key
+        told = [dump_event(event) for event in provider.events("quick.serve")]
+        assert not [text for text in told if key in text]
+        assert "***" in " ".join(told)
+        stranger = Endpoint(endpoint.url, api_key="another")
+        with pytest.raises(Exception, match="401"):
+            stranger.translate("a question")
+        # From another process of the same account.
+        options = provider.options
+        other = make_provider(volume=options.volume, app=options.app, serve_app=options.serve_app)
+        assert other.api_key("quick.serve") == key
+
+
+def test_a_server_that_is_busy_is_asked_again(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    provider = make_provider(concurrency=1)
+    with model(provider, tmp_path, "slow").deploy() as endpoint, ThreadPoolExecutor(3) as askers:
+        with pytest.raises(EndpointUnavailable) as caught:
+            list(askers.map(endpoint.translate, ["a", "b", "c"]))
+        assert caught.value.status == 429
+        answers = list(askers.map(lambda q: retry(lambda: endpoint.translate(q)), ["a", "b", "c"]))
+        assert len(set(answers)) == 3
+
+
+def test_a_server_that_breaks_tells_its_last_words_and_is_not_started_again(
+    loopback: Loopback, tmp_path: Path, provider: ModalProvider
+) -> None:
+    begun = time.monotonic()
+    with pytest.raises(RunFailed, match="no room for the weights"):
+        model(provider, tmp_path, "broken").deploy()
+    assert time.monotonic() - begun < 60
+    assert provider.runs()[0].state == "failed"
+    wait_for(lambda: not loopback.containers(app=provider.options.serve_app))
+    deployed = [a for a in loopback.state()["apps"].values() if a["name"] == provider.options.serve_app]
+    assert [a["state"] for a in deployed] == [APP_STATE_STOPPED], (
+        "the app is stopped, so that no request wakes it"
+    )
+
+
+def test_a_server_that_never_answers_is_given_up(loopback: Loopback, tmp_path: Path) -> None:
+    provider = make_provider(startup_timeout=2, queue_timeout=4)
+    with pytest.raises(RunFailed, match=r"not ready after|none of them got ready"):
+        model(provider, tmp_path, "mute").deploy()
+    assert loopback.containers(app=provider.options.serve_app) == []
+
+
+def test_a_second_endpoint_needs_a_name_of_its_own(tmp_path: Path, provider: ModalProvider) -> None:
+    with model(provider, tmp_path).deploy() as first:
+        another = model(provider, tmp_path, "another")
+        with pytest.raises(ProviderError, match=r"quick\.serve is up") as caught:
+            another.deploy()
+        assert "serve_app=" in caught.value.hint
+        options = provider.options
+        beside = make_provider(volume=options.volume, app=options.app)
+        with evolve(another, provider=beside).deploy() as second:
+            assert first.translate("a") != second.translate("a")
+
+
+def test_what_is_left_behind_is_reaped(loopback: Loopback, tmp_path: Path, provider: ModalProvider) -> None:
+    model(provider, tmp_path).deploy(detached=True)
+    app = provider.options.serve_app
+    assert app not in provider.reap(), "it lives"
+    stranger = make_provider()
+    assert app in stranger.reap(), "no run of its Volume knows it"
+    assert loopback.containers(app=app) == []
+    assert isinstance(provider.events("quick.serve")[-1], Cancelled)
+
+
+def test_a_server_ends_with_its_owner(loopback: Loopback, tmp_path: Path) -> None:
+    provider = make_provider(lease=2.0)
+    run = model(provider, tmp_path).serve(ServeConfig())
+    endpoint = run.result()
+    time.sleep(3)
+    assert endpoint.translate("a"), "its owner lives"
+    provider._leases.drop("quick.serve")
+    options = provider.options
+    other = make_provider(volume=options.volume, app=options.app, serve_app=options.serve_app)
+    wait_for(lambda: other.runs()[0].state == "cancelled", seconds=20)
+    assert other.events("quick.serve")[-1].reason == "its owner is gone"  # type: ignore[union-attr]
+    assert loopback.containers(app=options.serve_app) == []
+
+
+def test_a_machine_that_dies_is_replaced(loopback: Loopback, tmp_path: Path, provider: ModalProvider) -> None:
+    with model(provider, tmp_path).deploy() as endpoint:
+        answer = endpoint.translate("a")
+        [container] = loopback.containers(app=provider.options.serve_app)
+        loopback.kill(task=container["task"])
+        wait_for(lambda: not loopback.containers(app=provider.options.serve_app))
+        assert endpoint.translate("a") == answer
+        events = provider.events("quick.serve")
+        assert len([e for e in events if isinstance(e, Ready)]) == 1
+        assert not [e for e in events if isinstance(e, Failed)]
+        assert [e for e in events if isinstance(e, Log)]
+
+
+def test_a_server_of_another_model_is_another_run(tmp_path: Path, provider: ModalProvider) -> None:
+    first = model(provider, tmp_path)
+    with first.deploy() as endpoint:
+        answer = endpoint.translate("a")
+    other = model(provider, tmp_path, "other")
+    task = Serve(name="quick", model=other.artifact)
+    assert provider.submit(task) == "quick.serve"
+    wait_for(lambda: provider.runs()[0].state == "ready")
+    assert provider.runs()[0].task == task
+    with MergedModel(provider, "quick", other.artifact).deploy() as again:
+        assert again.translate("a") != answer
+    provider.cancel("quick.serve")
