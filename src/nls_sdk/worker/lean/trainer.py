@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import torch
 
+from ...events import Log
 from ...recipe import Recipe
 from ..trainer import AdapterTrainer
 from .batch import Batch
 from .decoder import PROJECTIONS, unfit
-from .loader import StepLoader
+from .loader import Packer, StepLoader
+from .means import Means, choose
 from .optimizer import StepEnd
 from .step import LeanStep
+
+_MOST_TOKENS = 16384
+"""Tokens of one batch."""
 
 
 def why_not_lean(model: Any, recipe: Recipe) -> str | None:
@@ -39,21 +46,33 @@ class LeanTrainer(AdapterTrainer):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Flatten the adapter, which is loaded by now, and make the optimizer of it."""
         peft: Any = self.model
-        self._step = LeanStep(peft.get_base_model())
         args = self.args
+        self._step = LeanStep(peft.get_base_model(), self._choose_means())
         self.optimizer = StepEnd(
             self._step.adapter,
             max_norm=args.max_grad_norm,
+            recorded=self._step.means.graphs,
             lr=args.learning_rate,
             betas=(args.adam_beta1, args.adam_beta2),
             eps=args.adam_epsilon,
             weight_decay=args.weight_decay,
         )
+        started = time.monotonic()
+        self._step.prepare(self._packer.shapes)
+        if self._packer.shapes:
+            seconds = time.monotonic() - started
+            self._meter.tell(Log(f"prepared {len(self._packer.shapes)} shapes of batches in {seconds:.1f} s"))
         return self.optimizer
 
     def get_train_dataloader(self) -> StepLoader:
         """The examples of a step at a time."""
-        return StepLoader(self._rows, self._sampler, self._recipe.effective_batch_size)
+        step_size = self._recipe.effective_batch_size
+        self._packer = Packer(
+            most_tokens=_MOST_TOKENS, rank=self.args.process_index, world=self.args.world_size
+        )
+        if self._choose_means().graphs:
+            self._packer.plan(self._rows, self._sampler, step_size, math.ceil(self._epochs()))
+        return StepLoader(self._rows, self._sampler, step_size, self._packer)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward of a whole step. Returns its loss."""
@@ -63,11 +82,20 @@ class LeanTrainer(AdapterTrainer):
             loss = self._step(batch)
             self._meter.count(batch.examples, batch.trained, loss)
             losses.append(loss)
-        return torch.stack(losses).sum()
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted here: transformers walks through the whole model for it, at every step."""
         return 0
+
+    def _choose_means(self) -> Means:
+        peft: Any = self.model
+        means, _ = choose(peft.device, peft.get_base_model().dtype, self._recipe)
+        return means
+
+    def _epochs(self) -> float:
+        steps = math.ceil(len(self._rows) / self._recipe.effective_batch_size)
+        return self._recipe.max_steps / steps if self._recipe.max_steps else self._recipe.epochs
 
     def _clip_grad_norm(self, model: Any) -> torch.Tensor:
         """Clip nothing: the optimizer does."""
