@@ -1,11 +1,11 @@
 """Training speed on one GPU: plain TRL in several settings, the worker's own step, and the floor.
 
-    python benchmarks/train_speed.py [--config DIR] [--only NAME ...] [--steps 60]
+    python benchmarks/train_speed.py [--config DIR] [--only NAME ...] [--steps 60] [--whole]
 
-Random weights of Qwen3-1.7B's architecture, or of the configuration in a folder: speed does not depend on the
-weights. Examples are random tokens, with lengths as those of questions and queries: prompts of 62 +- 14 tokens,
-answers of 20 +- 7. The floor is what the products with frozen weights, forward and back, would take at the rate
-that a large bfloat16 product reaches on this machine.
+Random weights of Qwen3-1.7B's architecture, or of the configuration in a folder: speed does not depend on
+the weights. Examples are random tokens, with lengths as those of questions and queries: prompts of 62 +- 14
+tokens, answers of 20 +- 7. The floor is what all matrix products, forward and back, would take at the rate
+that a large bfloat16 product reaches on this machine, with every token projected onto the vocabulary.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ import argparse
 import gc
 import os
 import random
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from attrs import frozen
 from datasets import Dataset as TrainingRows
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -35,15 +37,19 @@ from transformers import (
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from nls_sdk import Recipe
-from nls_sdk.events import Event, Log
+from nls_sdk import Dataset, Recipe
+from nls_sdk.artifacts import Artifact, fingerprint
+from nls_sdk.events import Event, Failed, Log, Progress, Succeeded, load_event
+from nls_sdk.rundir import RunDirectory
+from nls_sdk.synthetic import write
+from nls_sdk.tasks import Train
 from nls_sdk.worker.data import Row
 from nls_sdk.worker.meter import Meter
 from nls_sdk.worker.trainer import lora_config
 from nls_sdk.worker.training import Workshop, open_trainer
 
 GPU = torch.device("cuda", 0)
-QWEN3_1_7B = {
+QWEN3_1_7B: dict[str, Any] = {
     "vocab_size": 151936,
     "hidden_size": 2048,
     "intermediate_size": 6144,
@@ -55,6 +61,11 @@ QWEN3_1_7B = {
     "tie_word_embeddings": True,
     "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0},
 }
+
+_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 @frozen
@@ -179,6 +190,57 @@ class Bench:
             return AutoModelForCausalLM.from_config(self._config, dtype=torch.bfloat16)
 
 
+def whole_run(config: Any, folder: Path) -> None:
+    """A worker process from its start to its end, on 5,000 generated examples for three epochs."""
+    train, _ = write(folder / "artifacts", train=5000, val=2)
+    texts = [
+        text for example in Dataset.from_jsonl(train) for text in (m["content"] for m in example.messages)
+    ]
+    base = folder / "artifacts" / "base"
+    with GPU:
+        AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(base)
+    _tokenizer(texts).save_pretrained(base)
+    torch.cuda.empty_cache()
+    stored = [Artifact(path.relative_to(folder).as_posix(), *fingerprint(path)) for path in (base, train)]
+    task = Train(name="whole", base=stored[0], data=stored[1], recipe=Recipe(logging_steps=100))
+    RunDirectory(folder, task.run_id).write_task(task)
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nls_sdk.worker", "--home", str(folder), task.run_id],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = load_event(line)
+        at = time.perf_counter() - begun
+        match event:
+            case Log():
+                print(f"{at:6.1f} s  {event.text}", flush=True)
+            case Progress(step=step, total=total) if step in (1, 100, total):
+                print(
+                    f"{at:6.1f} s  step {step} of {total}, {event.tokens_per_second:,.0f} tokens/s",
+                    flush=True,
+                )
+            case Succeeded() | Failed():
+                print(f"{at:6.1f} s  {event}", flush=True)
+    process.wait()
+    print(f"{time.perf_counter() - begun:6.1f} s  the process has ended")
+
+
+def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=2000, special_tokens=special, initial_alphabet=alphabet)
+    bpe.train_from_iterator(texts, trainer)
+    made = PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token=special[0], eos_token=special[2])
+    made.chat_template = _TEMPLATE
+    return made
+
+
 def _tell(event: Event) -> None:
     if isinstance(event, Log):
         print("   ", event.text, flush=True)
@@ -203,13 +265,11 @@ def _product_rate() -> float:
     return 20 * 2 * 8192**3 / (time.perf_counter() - begun)
 
 
-def _frozen_parameters(config: Any) -> int:
-    """Of the matrices that every token goes through."""
+def _parameters(config: Any) -> int:
+    """Of the matrices that a token goes through."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
-    return sum(
-        module.weight.numel() for module in model.model.modules() if isinstance(module, torch.nn.Linear)
-    )
+    return sum(each.weight.numel() for each in model.modules() if isinstance(each, torch.nn.Linear))
 
 
 def main() -> None:
@@ -220,10 +280,13 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="a folder with another config.json")
     parser.add_argument("--only", nargs="*", help="lines of the table, by name")
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--whole", action="store_true", help="time a whole run of the worker in its place")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     config = AutoConfig.from_pretrained(options.config) if options.config else Qwen3Config(**QWEN3_1_7B)
     with tempfile.TemporaryDirectory(prefix="nls-speed-") as folder:
+        if options.whole:
+            return whole_run(config, Path(folder))
         bench = Bench(config, options.steps, Path(folder))
         lines: dict[str, Any] = {
             "ours, batch 8": bench.ours(8),
@@ -250,7 +313,7 @@ def main() -> None:
                 print(f"{name}: {type(error).__name__}: {str(error)[:400]}", flush=True)
             gc.collect()
             torch.cuda.empty_cache()
-    rate, work = _product_rate(), 4 * _frozen_parameters(config)
+    rate, work = _product_rate(), 4 * _parameters(config)
     floor = rate / work
     print(
         f"\n{torch.cuda.get_device_name()}, {bench.tokens:.1f} tokens an example; bfloat16 products run at ",

@@ -18,7 +18,7 @@ CHUNK = 4
 
 
 class FlashAttention:
-    """Flash attention over rows of their own lengths, for a GPU: nothing is padded, nothing waits for the host."""
+    """Flash attention over rows of their own lengths, for a GPU: nothing is padded or known to the host."""
 
     def __init__(self, fields: Fields, shape: Shape) -> None:
         """Prepare for one batch.

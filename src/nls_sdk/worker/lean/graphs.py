@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from .batch import Batch, Fields, Shape
+
+Run: TypeAlias = Callable[[Fields, Shape], Tensor]
+"""Adds a batch's gradients to the adapter's and returns its loss."""
 
 _WARM_UPS = 2
 
@@ -15,24 +19,39 @@ _WARM_UPS = 2
 class Recorder:
     """Records steps of several shapes, which share their memory: only one runs at a time."""
 
-    def __init__(self, run: Callable[[Fields, Shape], Tensor], gradient: Tensor) -> None:
+    def __init__(self, run: Run, gradient: Tensor) -> None:
         """Make a recorder.
 
         Args:
-            run: Adds a batch's gradients to `gradient` and returns its loss.
-            gradient: What recording must leave as it was.
+            run: What to record.
+            gradient: What it adds to, and what recording must leave as it was.
         """
         self._run = run
         self._gradient = gradient
         self._pool = torch.cuda.graph_pool_handle()
+        # One stream for all: memory is only used again on the stream that had it before.
+        self._stream = torch.cuda.Stream(gradient.device)
         self._recorded: dict[Shape, _Recorded] = {}
 
     def record(self, shape: Shape) -> None:
         """Prepare for batches of a shape, unless that is done."""
-        if shape not in self._recorded:
-            before = self._gradient.clone()
-            self._recorded[shape] = _Recorded(self._run, shape, self._gradient.device, self._pool)
-            self._gradient.copy_(before)
+        if shape in self._recorded:
+            return
+        before = self._gradient.clone()
+        vector = _filling(shape).to(self._gradient.device)
+        fields = Fields.of(vector, shape)
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            for _ in range(_WARM_UPS):
+                self._run(fields, shape)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        # What the warm-up held is of no use to the recording, which allocates in a pool of its own.
+        torch.cuda.empty_cache()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+            loss = self._run(fields, shape)
+        self._recorded[shape] = _Recorded(vector, graph, loss)
+        self._gradient.copy_(before)
 
     def __call__(self, batch: Batch) -> Tensor:
         """Run a batch. Returns its loss, which the next batch leaves alone."""
@@ -41,24 +60,8 @@ class Recorder:
 
 
 class _Recorded:
-    def __init__(
-        self,
-        run: Callable[[Fields, Shape], Tensor],
-        shape: Shape,
-        device: torch.device,
-        pool: tuple[int, int],
-    ) -> None:
-        self._vector = _filling(shape).to(device)
-        fields = Fields.of(self._vector, shape)
-        side = torch.cuda.Stream(device)
-        side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):
-                run(fields, shape)
-        torch.cuda.current_stream(device).wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool, stream=side):
-            self._loss = run(fields, shape)
+    def __init__(self, vector: Tensor, graph: torch.cuda.CUDAGraph, loss: Tensor) -> None:
+        self._vector, self._graph, self._loss = vector, graph, loss
 
     def __call__(self, batch: Batch) -> Tensor:
         self._vector.copy_(batch.vector.pin_memory(), non_blocking=True)

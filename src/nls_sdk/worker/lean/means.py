@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib import import_module
 
 import attrs
 import torch
@@ -58,6 +59,6 @@ def _reasons(device: torch.device, dtype: torch.dtype, recipe: Recipe) -> Iterat
     if recipe.lora_r % 8:
         yield "joined", "lora_r is not a multiple of 8"
     try:
-        import triton  # noqa: F401
+        import_module("triton")
     except ImportError:
         yield "compiled", "triton is not installed"

@@ -31,7 +31,9 @@ class StepEnd(torch.optim.AdamW):
         self._has_state = False
 
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Do what ends a step."""
+        """Do what ends a step. Several processes add up their gradients first."""
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(self._adapter.values.grad)
         if not self._recorded:
             return self._end()
         (group,) = self.param_groups
