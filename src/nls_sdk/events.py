@@ -52,6 +52,9 @@ class Progress(_Told):
         learning_rate: The rate of the step just taken.
         tokens_per_second: Tokens trained on per second since the last report, padding not counted.
         seconds_left: Time to the end at the present speed.
+        examples_per_second: Examples trained on per second since the last report.
+        mfu: The share of the GPU's peak arithmetic that the training's own needs; None where it is unknown.
+        gpu_memory: Bytes that the job holds on its GPU.
     """
 
     step: int
@@ -60,6 +63,9 @@ class Progress(_Told):
     learning_rate: float | None = None
     tokens_per_second: float | None = None
     seconds_left: float | None = None
+    examples_per_second: float | None = None
+    mfu: float | None = None
+    gpu_memory: float | None = None
 
 
 @frozen

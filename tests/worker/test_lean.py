@@ -192,14 +192,14 @@ def test_weights_are_kept_once(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_an_answer_may_be_all_there_is() -> None:
-    from nls_sdk.worker.lean.batch import Shape, pack
+    from nls_sdk.worker.lean.batch import Fields, Shape, pack
 
     rows = [Row([5, 6, 7], 0), Row([8, 9], 1)]
     batch = pack(rows, Shape(8, 4, 3, 4), step_answers=3)
-    fields = batch.fields
+    fields = Fields.of(batch.vector, batch.shape)
     assert fields.tokens.tolist() == [5, 6, 7, 8, 9, 0, 0, 0]
-    assert fields.positions.tolist() == [0, 1, 2, 0, 1, 0, 0, 0]
-    assert fields.starts.tolist() == [0, 3, 5, 5, 5]
+    assert fields.positions.tolist() == [0, 1, 2, 0, 1, 0, 1, 2]
+    assert fields.starts.tolist() == [0, 3, 5, 5, 8]
     assert fields.places.tolist() == [0, 1, 3, 0]
     assert fields.labels.tolist() == [6, 7, 9, -1]
     assert fields.answers.tolist() == [3]

@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from types import FrameType
 from typing import get_args
 
 from ..errors import NlsError, RunCancelled
-from ..events import Cancelled, Failed, Terminal
+from ..events import Cancelled, Failed, Log, Terminal
 from ..rundir import RunDirectory
 from ..tasks import DryRun, Merge, Serve, Train
 from .devices import DeviceName
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tell = open_teller()
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    # What is compiled for a GPU outlives this machine where the home folder does.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(options.home.absolute() / "cache" / "compiled"))
     # One GPU is the recipe's; with several in sight the trainer would split its batches.
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
     warnings.simplefilter("ignore", FutureWarning)
@@ -81,8 +84,10 @@ def _do(directory: RunDirectory, tell: Tell, device: DeviceName, host: str) -> T
         return done
     match task:
         case Train():
+            begun = time.monotonic()
             from .training import train
 
+            tell(Log(f"imported what trains in {time.monotonic() - begun:.1f} s"))
             return train(directory, task, tell, device)
         case DryRun():
             from .dry_run import dry_run

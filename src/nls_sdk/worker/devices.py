@@ -61,6 +61,29 @@ def describe(device: torch.device) -> str:
     return f"the CPU ({torch.get_num_threads()} threads)"
 
 
+_PEAKS = {
+    "B200": 2250e12,
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "A10G": 70e12,
+    "A10": 125e12,
+    "L4": 121e12,
+    "4090": 165e12,
+}
+"""FLOP/s of dense bfloat16 products, by a part of the GPU's name; from the vendor's data sheets."""
+
+
+def peak_rate(device: torch.device) -> float | None:
+    """FLOP/s that the device can do at most in bfloat16; None where that is not known."""
+    if device.type != "cuda":
+        return None
+    name = describe(device)
+    return next((rate for part, rate in _PEAKS.items() if part in name), None)
+
+
 def peak_memory() -> dict[str, float]:
     """The most that this process has held so far, in bytes.
 

@@ -30,7 +30,7 @@ def dry_run(directory: RunDirectory, task: DryRun, tell: Tell, device: DeviceNam
     Returns:
         `parameters` of the base model, `seconds` in all, and `peak_memory`. Stage `model`: `loss` of the
         first batch. Stage `train`: `loss_before` and `loss_after` the three steps, on the rows they trained
-        on.
+        on, and `predicted_gpu_bytes` where a GPU was used.
 
     Raises:
         NlsError: The training would not work; the message says why.
@@ -57,7 +57,8 @@ def _train(directory: RunDirectory, task: DryRun, shop: Workshop, tell: Tell) ->
     )
     rows = sorted(shop.rows, key=lambda row: -len(row.tokens))[: STEPS * recipe.effective_batch_size]
     shutil.rmtree(directory.checkpoints, ignore_errors=True)
-    trainer = open_trainer(shop, rows, recipe, directory.checkpoints, Meter(tell, recipe.logging_steps))
+    meter = Meter(tell, recipe.logging_steps)
+    trainer = open_trainer(shop, rows, recipe, directory.checkpoints, meter)
     before = mean_loss(shop, rows, batch_size=recipe.per_device_batch_size)
     trainer.run()
     after = mean_loss(shop, rows, batch_size=recipe.per_device_batch_size)
@@ -70,7 +71,8 @@ def _train(directory: RunDirectory, task: DryRun, shop: Workshop, tell: Tell) ->
             f"{after:.4f} after.",
             hint=f"learning_rate = {recipe.learning_rate:g} is too high or too low for this model.",
         )
-    return {"loss_before": before, "loss_after": after}
+    losses = {"loss_before": before, "loss_after": after}
+    return {**losses, "predicted_gpu_bytes": meter.predicted} if meter.predicted else losses
 
 
 @torch.no_grad()

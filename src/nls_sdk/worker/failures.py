@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from ..errors import NlsError
 from ..events import Failed
@@ -48,7 +49,7 @@ def explain(error: BaseException, kind: str) -> Failed:
     if "No space left on device" in text:
         return Failed("The disk is full.", hint=more_room)
     if type(error).__name__ == "OutOfMemoryError":
-        return Failed("The GPU ran out of memory.", hint=less_memory(kind))
+        return Failed(f"The GPU ran out of memory{_numbers(text)}.", hint=less_memory(kind))
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return Failed("The machine ran out of memory.", hint=less_memory(kind))
     if isinstance(error, OSError) and error.filename is not None:
@@ -58,6 +59,16 @@ def explain(error: BaseException, kind: str) -> Failed:
         f"{type(error).__name__}: {line}" if line else type(error).__name__,
         hint="This was not foreseen: the run's log has the traceback.",
     )
+
+
+def _numbers(text: str) -> str:
+    """What torch says about the GPU's memory, in short."""
+    sizes = re.search(
+        r"Tried to allocate (\S+ \w+)\..*?total capacity of (\S+ \w+) of which (\S+ \w+) is free",
+        text,
+        re.DOTALL,
+    )
+    return ": it has {1}, {2} were free, and {0} more were needed".format(*sizes.groups()) if sizes else ""
 
 
 def _place(error: OSError) -> str:

@@ -101,8 +101,9 @@ def load_model(folder: Path, dtype: torch.dtype | Literal["auto"], device: torch
     from transformers import AutoModelForCausalLM
 
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-        return model.to(device)
+        if device.type == "cuda":  # Straight there, and not by way of main memory.
+            return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, device_map={"": device})
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     except torch.OutOfMemoryError:
         raise
     except (OSError, ValueError, KeyError, SafetensorError) as error:

@@ -47,17 +47,21 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
     Attributes:
         tally: The sums; those of the present attempt are added when they are read.
         tell: Tells an event.
+        work: FLOP of one token, and what the device can do in a second; None where that is not known.
+        predicted: Bytes that the GPU was predicted to hold; 0 where that was not predicted.
     """
 
     def __init__(self, tell: Tell, logging_steps: int) -> None:
         self.tally = Tally()
         self.tell = tell
+        self.work: tuple[float, float] | None = None
+        self.predicted = 0
         self._every = logging_steps
         self._loss: torch.Tensor | None = None
         self._unread: list[torch.Tensor] = []
         self._rate = 0.0
         self._read_at = 0.0
-        self._window = (0.0, 0)
+        self._window = (0.0, 0, 0)
 
     def count(self, examples: int, tokens: int, loss: torch.Tensor) -> None:
         """Add one forward pass: how much it saw, and its share of the step's loss."""
@@ -77,7 +81,7 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock."""
         self._read_at = time.monotonic()
-        self._window = (self.tally.seconds, self.tally.tokens)
+        self._window = (self.tally.seconds, self.tally.tokens, self.tally.examples)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Note the rate of this step; the scheduler moves on right after."""
@@ -94,7 +98,7 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
     def _read(self, step: int) -> None:
         """Bring in the losses up to a step. On a GPU this waits for it, so it is not done at every step."""
-        losses = torch.stack(self._unread).tolist() if self._unread else []
+        losses = _summed(self._unread) if self._unread else []
         for number, loss in enumerate(losses, step - len(losses) + 1):
             if not math.isfinite(loss):
                 raise RunFailed(
@@ -111,18 +115,38 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
         self.tally.seconds += now - self._read_at
         self._read_at = now
 
+    def utilization(self, pace: float | None) -> float | None:
+        """The share of the device's arithmetic that so many tokens a second need; None where unknown."""
+        if self.work is None or pace is None:
+            return None
+        return pace * self.work[0] / self.work[1]
+
     def _report(self, state: Any) -> None:
         tally = self.tally
-        seconds, tokens = tally.seconds - self._window[0], tally.tokens - self._window[1]
+        now = (tally.seconds, tally.tokens, tally.examples)
+        seconds, tokens, examples = (new - old for new, old in zip(now, self._window, strict=True))
+        pace = tokens / seconds if seconds > 0 else None
         self.tell(
             Progress(
                 step=state.global_step,
                 total=state.max_steps,
                 loss=tally.window_loss / tally.window_steps,
                 learning_rate=self._rate,
-                tokens_per_second=tokens / seconds if seconds > 0 else None,
+                tokens_per_second=pace,
+                examples_per_second=examples / seconds if seconds > 0 else None,
+                mfu=self.utilization(pace),
+                gpu_memory=float(torch.cuda.memory_allocated()) if torch.cuda.is_available() else None,
                 seconds_left=seconds / tally.window_steps * (state.max_steps - state.global_step),
             )
         )
         tally.window_loss, tally.window_steps = 0.0, 0
-        self._window = (tally.seconds, tally.tokens)
+        self._window = (tally.seconds, tally.tokens, tally.examples)
+
+
+def _summed(losses: list[torch.Tensor]) -> list[float]:
+    """Each step's loss; of several processes each has its share."""
+    stacked = torch.stack(losses)
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(stacked)
+    values: list[float] = stacked.tolist()
+    return values

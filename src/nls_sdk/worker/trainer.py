@@ -71,6 +71,8 @@ def sft_config(
         data_seed=recipe.seed,
         max_length=None,
         packing=False,
+        # Rows come tokenized, within the limit, and each has an answer.
+        dataset_kwargs={"skip_prepare_dataset": True},
         save_strategy="steps",
         save_steps=recipe.checkpoint_steps,
         logging_strategy="no",

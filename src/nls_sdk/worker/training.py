@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from ..recipe import Recipe
 from ..rundir import RunDirectory, locate, write_json
 from ..tasks import DryRun, Train
 from .data import Row, tokenize
-from .devices import DeviceName, choose_device, choose_dtype, describe, peak_memory
+from .devices import DeviceName, choose_device, choose_dtype, describe, peak_memory, peak_rate
 from .files import whole_folder
 from .lean.trainer import LeanTrainer, why_not_lean
 from .loading import context_length, fetch, load_model, load_tokenizer
-from .meter import Meter, Tally
+from .meter import Meter
 from .telling import Tell
 from .trainer import AdapterTrainer, sft_config
 
@@ -55,19 +56,27 @@ def open_workshop(directory: RunDirectory, task: Train | DryRun, tell: Tell, dev
     """
     chosen = choose_device(device)
     dtype = choose_dtype(task.recipe.dtype, chosen)
+    begun = time.monotonic()
     data = Dataset.from_jsonl(locate(directory.home, task.data))
     base = task.base if isinstance(task.base, str) else task.recipe.base_model
     folder = fetch(directory.resolve(task.base), tell)
     tokenizer = load_tokenizer(folder)
     rows = tokenize(data, tokenizer, limit=min(task.recipe.max_length, context_length(folder)))
+    tell(Log(f"read and tokenized {len(rows)} examples in {time.monotonic() - begun:.1f} s"))
     tell(Log(f"loading {base} in {str(dtype).removeprefix('torch.')} on {describe(chosen)}"))
-    return Workshop(base, rows, tokenizer, load_model(folder, dtype, chosen), dtype, chosen)
+    begun = time.monotonic()
+    model = load_model(folder, dtype, chosen)
+    tell(Log(f"loaded in {time.monotonic() - begun:.1f} s"))
+    return Workshop(base, rows, tokenizer, model, dtype, chosen)
 
 
 def open_trainer(
     shop: Workshop, rows: Sequence[Row], recipe: Recipe, checkpoints: Path, meter: Meter
 ) -> AdapterTrainer:
     """The trainer of a new adapter on the model, which is changed in place."""
+    if (peak := peak_rate(shop.device)) is not None:
+        # Forward, and back through frozen weights, which get no gradient: two products each way.
+        meter.work = (4.0 * shop.model.num_parameters(), peak)
     reason = why_not_lean(shop.model, recipe)
     if reason is not None:
         meter.tell(Log(f"TRL's own step trains, and not the lean one: {reason}"))
@@ -90,25 +99,36 @@ def train(directory: RunDirectory, task: Train, tell: Tell, device: DeviceName =
     trainer.run()
     save_adapter(trainer.model, directory.path / "adapter", base=shop.base)
     outputs: dict[str, Artifact] = {"adapter": directory.output("adapter")}
-    return directory.write_done(outputs, training_metrics(meter.tally, trainer.state.global_step))
+    return directory.write_done(outputs, training_metrics(meter, trainer.state.global_step))
 
 
-def training_metrics(tally: Tally, steps: int) -> dict[str, float]:
+def training_metrics(meter: Meter, steps: int) -> dict[str, float]:
     """What a training measured.
 
     Returns:
         `train_loss`, the mean over all steps, and `final_loss`, the last step's, in nats per answer token;
-        `seconds`; `examples` and `tokens` trained on, each as often as it was seen; `steps`; `peak_memory`.
+        `seconds`; `examples` and `tokens` trained on, each as often as it was seen, and how many per second;
+        `steps`; `mfu` where the GPU's peak is known; `predicted_gpu_bytes` where they were predicted;
+        `peak_memory`.
     """
-    return {
+    tally = meter.tally
+    pace = tally.tokens / tally.seconds if tally.seconds else 0.0
+    metrics = {
         "train_loss": tally.loss / max(steps, 1),
         "final_loss": tally.last_loss,
         "seconds": tally.seconds,
         "examples": tally.examples,
         "tokens": tally.tokens,
+        "tokens_per_second": pace,
+        "examples_per_second": tally.examples / tally.seconds if tally.seconds else 0.0,
         "steps": steps,
         **peak_memory(),
     }
+    if (mfu := meter.utilization(pace)) is not None:
+        metrics["mfu"] = mfu
+    if meter.predicted:
+        metrics["predicted_gpu_bytes"] = meter.predicted
+    return metrics
 
 
 def save_adapter(model: Any, target: Path, *, base: str) -> None:

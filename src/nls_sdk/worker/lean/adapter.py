@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import torch
+
+from .projection import Projection
 
 
 class FlatAdapter:
@@ -15,37 +16,41 @@ class FlatAdapter:
 
     Attributes:
         values: The vector, as a parameter for an optimizer; its `grad` is always there.
-        leaves: What a forward pass reads, in the order given, in the dtype of computation.
     """
 
-    def __init__(self, parameters: Sequence[torch.nn.Parameter], dtype: torch.dtype) -> None:
-        """Move the parameters into one vector.
+    def __init__(self, projections: Sequence[Projection], dtype: torch.dtype) -> None:
+        """Move the projections' parameters into one vector, and let them read it.
 
         Args:
-            parameters: PEFT's, in the order in which they shall stand.
+            projections: Whose adapters they are.
             dtype: What the forward pass computes in.
         """
-        sizes = [parameter.numel() for parameter in parameters]
-        self._ends = list(accumulate(sizes))
+        self._projections = projections
+        parameters = [parameter for each in projections for parameter in each.parameters]
         flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
         self.values = torch.nn.Parameter(flat)
         self.values.grad = torch.zeros_like(flat)
-        for parameter, part in zip(parameters, flat.split(sizes), strict=True):
+        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
             parameter.data = part.view(parameter.shape)
         self._computed = flat if dtype == flat.dtype else flat.to(dtype)
-        parts = self._computed.split(sizes)
-        self.leaves = [
-            part.view(parameter.shape).detach().requires_grad_()
-            for parameter, part in zip(parameters, parts, strict=True)
+        shapes = [shape for each in projections for shape in each.leaf_shapes]
+        parts = self._computed.split([torch.Size(shape).numel() for shape in shapes])
+        self._leaves = [
+            part.view(shape).detach().requires_grad_() for part, shape in zip(parts, shapes, strict=True)
         ]
+        leaves = iter(self._leaves)
+        for projection in projections:
+            projection.read([next(leaves) for _ in projection.leaf_shapes])
 
     def refresh(self) -> None:
         """Bring the changed values to what the forward pass reads."""
         if self._computed.dtype != self.values.dtype:
             self._computed.copy_(self.values.detach())
+        for projection in self._projections:
+            projection.refresh()
 
     def accumulate(self, loss: torch.Tensor) -> None:
         """Add the gradients of a loss to the vector's."""
-        gradients = torch.autograd.grad(loss, self.leaves)
+        gradients = torch.autograd.grad(loss, self._leaves)
         assert self.values.grad is not None
         self.values.grad.add_(torch.cat([gradient.reshape(-1) for gradient in gradients]))

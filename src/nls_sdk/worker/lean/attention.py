@@ -17,6 +17,28 @@ CHUNK = 4
 """Rows that are padded to the same length."""
 
 
+class FlashAttention:
+    """Flash attention over rows of their own lengths, for a GPU: nothing is padded or known to the host."""
+
+    def __init__(self, fields: Fields, shape: Shape) -> None:
+        """Prepare for one batch.
+
+        Args:
+            fields: The batch.
+            shape: Its shape.
+        """
+        self._starts = fields.starts
+        self._longest = shape.longest
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend; see `PaddedAttention.__call__`."""
+        rows = (self._starts, self._starts, self._longest, self._longest)
+        out, *_ = torch.ops.aten._flash_attention_forward(
+            q, k, v, *rows, 0.0, True, False, scale=1 / math.sqrt(q.shape[2])
+        )
+        return out.flatten(1)
+
+
 class PaddedAttention:
     """Attention by matrix products over a few rows at a time; a CPU's quickest for short rows.
 
@@ -75,8 +97,10 @@ class _Chunk:
     @classmethod
     def of(cls, positions: Tensor, ends: Tensor) -> _Chunk:
         longest = int(positions.max()) + 1
-        row = torch.searchsorted(ends, torch.arange(len(positions), dtype=ends.dtype), right=True)
-        bias = torch.full((longest, longest), -torch.inf).triu_(1)
+        row = torch.searchsorted(
+            ends, torch.arange(len(positions), dtype=ends.dtype, device=ends.device), right=True
+        )
+        bias = torch.full((longest, longest), -torch.inf, device=ends.device).triu_(1)
         return cls(len(ends), longest, row * longest + positions, bias)
 
 

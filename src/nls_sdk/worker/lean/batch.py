@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from attrs import field, frozen
+from attrs import frozen
 
 from ..data import Row
 
@@ -60,7 +60,7 @@ def answers_of(row: Row) -> int:
 class Batch:
     """Rows as numbers: one vector, so that one copy brings a batch to the device.
 
-    What is left of `shape` is filled with rows of their own that no answer reads.
+    What is left of `shape` is filled with a row of its own that no answer reads.
 
     Attributes:
         shape: What the vector has room for.
@@ -73,10 +73,6 @@ class Batch:
     vector: torch.Tensor
     examples: int
     trained: int
-    fields: Fields = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "fields", Fields.of(self.vector, self.shape))
 
 
 @frozen(eq=False)
@@ -111,7 +107,7 @@ def sizes(shape: Shape) -> list[int]:
 
 
 def pack(rows: Sequence[Row], shape: Shape, *, step_answers: int) -> Batch:
-    """Stand rows end to end.
+    """Stand rows end to end; one more row fills what is left of the shape.
 
     Args:
         rows: The examples.
@@ -132,8 +128,8 @@ def pack(rows: Sequence[Row], shape: Shape, *, step_answers: int) -> Batch:
         starts.append(len(tokens))
     trained, room = len(tokens), shape.tokens - len(tokens)
     tokens += [0] * room
-    positions += [0] * room
-    starts += [trained] * (shape.rows + 1 - len(starts)) + [trained]
+    positions += range(room)
+    starts += [trained] * (shape.rows + 1 - len(starts)) + [shape.tokens]
     places += [0] * (shape.answers - len(places))
     labels += [-1] * (shape.answers - len(labels))
     vector = torch.tensor(tokens + positions + starts + places + labels + [step_answers], dtype=torch.int32)

@@ -26,7 +26,7 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 class Layer:
     """One decoder layer over joint projections."""
 
-    def __init__(self, layer: Any, config: Any) -> None:
+    def __init__(self, layer: Any, config: Any, *, joined: bool) -> None:
         """Read the weights out of transformers' layer, whose own become views of the joint ones."""
         attention, mlp = layer.self_attn, layer.mlp
         self._size = attention.head_dim
@@ -36,24 +36,28 @@ class Layer:
         self._in_norm = layer.input_layernorm.weight.detach()
         self._mid_norm = layer.post_attention_layernorm.weight.detach()
         self._head_norm = _head_norm(attention, self._heads, self._key_heads)
-        self.qkv = Projection([attention.q_proj, attention.k_proj, attention.v_proj])
-        self.out = Projection([attention.o_proj])
-        self.gate_up = Projection([mlp.gate_proj, mlp.up_proj])
-        self.down = Projection([mlp.down_proj])
+        self.qkv = Projection([attention.q_proj, attention.k_proj, attention.v_proj], joined=joined)
+        self.out = Projection([attention.o_proj], joined=joined)
+        self.gate_up = Projection([mlp.gate_proj, mlp.up_proj], joined=joined)
+        self.down = Projection([mlp.down_proj], joined=joined)
 
     def projections(self) -> Iterator[Projection]:
         """In the order in which they are used."""
         return iter((self.qkv, self.out, self.gate_up, self.down))
 
-    def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor, attend: Attention) -> Tensor:
-        """`(tokens, size)` to the same."""
+    def before(self, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of `(tokens, size)`, each `(tokens, heads, head size)`."""
         turned = self._heads + self._key_heads
         qkv = self.qkv(rms_norm(hidden, self._in_norm, self._epsilon)).unflatten(1, (-1, self._size))
         qk, v = qkv.split([turned, self._key_heads], 1)
         if self._head_norm is not None:
             qk = rms_norm(qk, self._head_norm, self._epsilon)
         q, k = rotate(qk, cos, sin).split([self._heads, self._key_heads], 1)
-        hidden = hidden + self.out(attend(q, k, v))
+        return q, k, v
+
+    def after(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        """What leaves the layer, of what entered it and what attention gave."""
+        hidden = hidden + self.out(attended)
         gate, up = self.gate_up(rms_norm(hidden, self._mid_norm, self._epsilon)).chunk(2, 1)
         return hidden + self.down(torch.nn.functional.silu(gate) * up)
 
@@ -66,15 +70,32 @@ class Decoder:
         head: The projection onto the vocabulary, `(vocabulary, size)`.
     """
 
-    def __init__(self, model: Any) -> None:
-        """Read a model that `unfit` finds fit; its weights stay shared with it."""
+    def __init__(self, model: Any, *, joined: bool) -> None:
+        """Read a model that `unfit` finds fit; its weights stay shared with it.
+
+        Args:
+            model: The model.
+            joined: See `Projection`.
+        """
         inner = model.model
         self._embedding = inner.embed_tokens.weight.detach()
         self._rotary = inner.rotary_emb
         self._norm = inner.norm.weight.detach()
         self._epsilon = model.config.rms_norm_eps
         self.head = model.lm_head.weight.detach()
-        self.layers = [Layer(layer, model.config) for layer in inner.layers]
+        self.layers = [Layer(layer, model.config, joined=joined) for layer in inner.layers]
+        self._before, self._after = Layer.before, Layer.after
+
+    def compile(self, **options: Any) -> None:
+        """Compile what a layer does before and after attention, once for all layers and numbers of tokens.
+
+        Args:
+            options: Those of `torch.compile`.
+        """
+        before = torch.compile(Layer.before, fullgraph=True, **options)
+        after = torch.compile(Layer.after, fullgraph=True, **options)
+        self._before = lambda layer, *tensors: before(layer, *_any_length(tensors))
+        self._after = lambda layer, *tensors: after(layer, *_any_length(tensors))
 
     def projections(self) -> Iterator[Projection]:
         """All of them, from the first layer to the last."""
@@ -83,13 +104,21 @@ class Decoder:
 
     def __call__(self, fields: Fields, attend: Attention) -> Tensor:
         """What predicts the answer tokens: `(answers, size)`."""
-        hidden = torch.nn.functional.embedding(fields.tokens, self._embedding)
+        # Asking for a gradient makes the first layer like the others, so that one compilation serves all.
+        hidden = torch.nn.functional.embedding(fields.tokens, self._embedding).requires_grad_()
         cos, sin = self._rotary(hidden, fields.positions[None])
         half = cos.shape[-1] // 2
         cos, sin = cos[0, :, None, :half], sin[0, :, None, :half]
         for layer in self.layers:
-            hidden = layer(hidden, cos, sin, attend)
+            hidden = self._after(layer, hidden, attend(*self._before(layer, hidden, cos, sin)))
         return rms_norm(hidden.index_select(0, fields.places), self._norm, self._epsilon)
+
+
+def _any_length(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Tensors whose first dimension a compilation shall leave open."""
+    for tensor in tensors:
+        torch._dynamo.maybe_mark_dynamic(tensor, 0)
+    return tensors
 
 
 def unfit(model: Any) -> str | None:

@@ -9,6 +9,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from ..data import Row
 from ..sampling import StepSampler
 from .batch import Batch, Shape, answers_of, pack
+from .shapes import fit, plan, split
 
 
 class Steps(BatchSampler):
@@ -24,16 +25,17 @@ class Steps(BatchSampler):
 class StepLoader(DataLoader[list[Batch]]):
     """Loads the batches of one optimizer step at a time."""
 
-    def __init__(self, rows: Sequence[Row], sampler: StepSampler, step_size: int) -> None:
+    def __init__(self, rows: Sequence[Row], sampler: StepSampler, step_size: int, pack: Packer) -> None:
         """Make a loader.
 
         Args:
             rows: The examples.
             sampler: Their order.
             step_size: Examples in one optimizer step.
+            pack: Makes a step's batches.
         """
         self._steps = Steps(sampler, step_size, drop_last=False)
-        super().__init__(rows, batch_sampler=self._steps, collate_fn=_batches)  # type: ignore[arg-type]
+        super().__init__(rows, batch_sampler=self._steps, collate_fn=pack)  # type: ignore[arg-type]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration is of, from 0."""
@@ -43,6 +45,43 @@ class StepLoader(DataLoader[list[Batch]]):
         return super().__iter__()
 
 
-def _batches(rows: list[Row]) -> list[Batch]:
-    answers = sum(answers_of(row) for row in rows)
-    return [pack(rows, Shape.of(rows), step_answers=answers)]
+class Packer:
+    """Makes the batches of an optimizer step.
+
+    Attributes:
+        shapes: What they are filled up to, the smallest first; none leaves each its own.
+    """
+
+    def __init__(self, *, most_tokens: int, rank: int = 0, world: int = 1) -> None:
+        """Make a packer.
+
+        Args:
+            most_tokens: What one batch holds.
+            rank: Which process this is.
+            world: How many processes share a step.
+        """
+        self.shapes: Sequence[Shape] = ()
+        self._most_tokens = most_tokens
+        self._rank, self._world = rank, world
+
+    def parts(self, rows: Sequence[Row]) -> list[Sequence[Row]]:
+        """This process's share of a step's rows, parted into batches."""
+        own = rows[self._rank :: self._world]
+        return split(own, self._most_tokens) if own else []
+
+    def __call__(self, rows: Sequence[Row]) -> list[Batch]:
+        """This process's batches of a step."""
+        answers = sum(answers_of(row) for row in rows)
+        return [
+            pack(part, fit(Shape.of(part), self.shapes), step_answers=answers) for part in self.parts(rows)
+        ]
+
+    def plan(self, rows: Sequence[Row], sampler: StepSampler, step_size: int, epochs: int) -> None:
+        """Choose the shapes for all epochs of a training."""
+        needed = set()
+        for epoch in range(epochs):
+            sampler.set_epoch(epoch)
+            for step in BatchSampler(sampler, step_size, drop_last=False):
+                needed |= {Shape.of(part) for part in self.parts([rows[i] for i in step])}
+        sampler.set_epoch(0)
+        self.shapes = plan(needed)

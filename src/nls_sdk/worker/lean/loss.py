@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,8 +12,11 @@ from torch.autograd import Function
 CHUNK = 1024
 """Answer tokens whose logits are held at once."""
 
+Scoring: TypeAlias = Callable[[Tensor, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
+"""`score`, or the same compiled."""
 
-def answer_loss(hidden: Tensor, head: Tensor, labels: Tensor, answers: Tensor) -> Tensor:
+
+def answer_loss(hidden: Tensor, head: Tensor, labels: Tensor, answers: Tensor, scoring: Scoring) -> Tensor:
     """The answer tokens' share of a step's mean loss, in float32.
 
     Args:
@@ -20,32 +24,50 @@ def answer_loss(hidden: Tensor, head: Tensor, labels: Tensor, answers: Tensor) -
         head: The frozen projection onto the vocabulary, `(vocabulary, size)`.
         labels: Their ids, `(answers,)`; negative where there is none.
         answers: How many the whole step has, `(1,)`.
+        scoring: Makes loss and gradient of logits.
     """
-    return _AnswerLoss.apply(hidden, head, labels, answers)
+    return _AnswerLoss.apply(hidden, head, labels, answers, scoring)
+
+
+def score(logits: Tensor, labels: Tensor, answers: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Loss and gradient of float32 logits.
+
+    Args:
+        logits: `(answers, vocabulary)`.
+        labels: See `answer_loss`.
+        answers: See `answer_loss`.
+        dtype: What the gradient is made in.
+
+    Returns:
+        The loss, and its gradient by the logits.
+    """
+    share = torch.where(labels >= 0, 1.0 / answers, 0.0)[:, None]
+    target = labels.clamp(min=0).long()[:, None]
+    log_total = logits.logsumexp(-1, keepdim=True)
+    loss = ((log_total - logits.gather(1, target)) * share).sum()
+    is_target = torch.arange(logits.shape[1], device=logits.device) == target
+    probability = (logits - log_total).exp()
+    return loss, (torch.where(is_target, probability - 1, probability) * share).to(dtype)
 
 
 class _AnswerLoss(Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, labels: Tensor, answers: Tensor) -> Tensor:
-        d_hidden = torch.empty_like(hidden)
+    def forward(
+        ctx: Any, hidden: Tensor, head: Tensor, labels: Tensor, answers: Tensor, scoring: Scoring
+    ) -> Tensor:
         total = hidden.new_zeros((), dtype=torch.float32)
-        for start in range(0, len(hidden), CHUNK):
-            part, label = hidden[start : start + CHUNK], labels[start : start + CHUNK]
-            present = (label >= 0).float().div_(answers)
-            target = label.clamp(min=0).long()[:, None]
-            logits = _logits(part, head)
-            log_total = logits.logsumexp(-1, keepdim=True)
-            total += ((log_total - logits.gather(1, target))[:, 0] * present).sum()
-            d_logits = logits.sub_(log_total).exp_().scatter_add_(1, target, -torch.ones_like(log_total))
-            d_logits.mul_(present[:, None])
-            torch.mm(d_logits.to(head.dtype), head, out=d_hidden[start : start + CHUNK])
-        ctx.save_for_backward(d_hidden)
+        gradients = []
+        for part, label in zip(hidden.split(CHUNK), labels.split(CHUNK), strict=True):
+            loss, d_logits = scoring(_logits(part, head), label, answers, head.dtype)
+            total += loss
+            gradients.append(d_logits @ head)
+        ctx.save_for_backward(torch.cat(gradients))
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (d_hidden,) = ctx.saved_tensors
-        return d_hidden * gradients[0], None, None, None
+        return d_hidden * gradients[0], None, None, None, None
 
 
 def _logits(hidden: Tensor, head: Tensor) -> Tensor:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
+from attrs import frozen
 from torch import Tensor
 from torch.autograd import Function
+
+
+@frozen
+class Part:
+    """One adapted layer of a projection.
+
+    Attributes:
+        outputs: Which of the projection's outputs are its own.
+        ranks: Which of the adapters' inner dimensions are its own.
+        scale: What its adapter's output is multiplied with.
+    """
+
+    outputs: slice
+    ranks: slice
+    scale: float
 
 
 class Projection:
@@ -16,89 +33,136 @@ class Projection:
     The frozen weights are stored once: those of the layers become views of the joint matrix.
 
     Attributes:
-        widths: How many outputs each layer has.
         parameters: The adapters' parameters: every A, then every B.
+        leaf_shapes: What a forward pass reads of them: all A as one matrix, then every B.
     """
 
-    def __init__(self, layers: Sequence[Any]) -> None:
+    def __init__(self, layers: Sequence[Any], *, joined: bool) -> None:
         """Join layers.
 
         Args:
             layers: `torch.nn.Linear`, or PEFT's LoRA layer around one.
+            joined: Keep B beside the frozen weights, as more columns of the same matrix: one large product
+                in place of several, of which small ones cost a GPU as much as large ones.
         """
         bases = [getattr(layer, "base_layer", layer) for layer in layers]
-        self.widths = [base.out_features for base in bases]
-        self._weight = torch.cat([base.weight.detach() for base in bases])
-        for base, part in zip(bases, self._weight.split(self.widths), strict=True):
-            base.weight.data = part
-        self._bias = _joint_bias(bases)
+        ends = list(accumulate(base.out_features for base in bases))
         adapted = [(i, layer) for i, layer in enumerate(layers) if hasattr(layer, "lora_A")]
-        ends = [sum(self.widths[: i + 1]) for i in range(len(layers))]
-        self._columns = [(ends[i] - self.widths[i], ends[i]) for i, _ in adapted]
-        self._scales = [float(layer.scaling["default"]) for _, layer in adapted]
-        self._ranks = [layer.r["default"] for _, layer in adapted]
+        ranks = list(accumulate((layer.r["default"] for _, layer in adapted), initial=0))
+        self._parts = [
+            Part(
+                slice(ends[i] - bases[i].out_features, ends[i]),
+                slice(*ranks[n : n + 2]),
+                layer.scaling["default"],
+            )
+            for n, (i, layer) in enumerate(adapted)
+        ]
         self.parameters = [
             *(layer.lora_A["default"].weight for _, layer in adapted),
             *(layer.lora_B["default"].weight for _, layer in adapted),
         ]
-        self._leaves: tuple[Tensor, ...] = ()
+        inputs = bases[0].in_features
+        self.leaf_shapes = [
+            *([(ranks[-1], inputs)] if adapted else []),
+            *(tuple(layer.lora_B["default"].weight.shape) for _, layer in adapted),
+        ]
+        self._joined = joined and bool(adapted)
+        columns = ranks[-1] if self._joined else 0
+        self._matrix = bases[0].weight.new_zeros(ends[-1], inputs + columns)
+        self._frozen = self._matrix[:, :inputs]
+        for base, end in zip(bases, ends, strict=True):
+            part = self._frozen[end - base.out_features : end]
+            part.copy_(base.weight.detach())
+            base.weight.data = part
+        self._bias = _joint_bias(bases)
+        self._leaves: Sequence[Tensor] = ()
 
-    def read(self, leaves: Iterator[Tensor]) -> None:
-        """Take what the forward pass reads in place of `parameters`, in their order."""
-        self._leaves = tuple(next(leaves) for _ in self.parameters)
+    def read(self, leaves: Sequence[Tensor]) -> None:
+        """Take what the forward pass reads, in the shapes of `leaf_shapes`."""
+        self._leaves = leaves
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the leaves' new values."""
+        if self._joined:
+            inputs = self._frozen.shape[1]
+            for part, up in zip(self._parts, self._leaves[1:], strict=True):
+                columns = slice(inputs + part.ranks.start, inputs + part.ranks.stop)
+                torch.mul(up.detach(), part.scale, out=self._matrix[part.outputs, columns])
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Project `(tokens, inputs)` to `(tokens, sum(widths))`."""
+        """Project `(tokens, inputs)` to `(tokens, outputs)`."""
         if not self._leaves:
-            return torch.nn.functional.linear(x, self._weight, self._bias)
-        return _Adapted.apply(x, self._weight, self._bias, self._columns, self._scales, *self._leaves)
+            return torch.nn.functional.linear(x, self._frozen, self._bias)
+        kind = _Joined if self._joined else _Apart
+        return kind.apply(x, self._matrix, self._bias, self._parts, *self._leaves)
 
 
-class _Adapted(Function):
-    """The projection with its own backward pass: frozen weights get no gradient, and nothing is copied."""
+class _Apart(Function):
+    """The projection and its adapters, each on its own."""
 
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
-        weight: Tensor,
+        matrix: Tensor,
         bias: Tensor | None,
-        columns: list[tuple[int, int]],
-        scales: list[float],
-        *leaves: Tensor,
+        parts: list[Part],
+        down: Tensor,
+        *ups: Tensor,
     ) -> Tensor:
-        downs, ups = leaves[: len(columns)], leaves[len(columns) :]
-        down = downs[0] if len(downs) == 1 else torch.cat(downs)
-        y = x @ weight.t() if bias is None else torch.addmm(bias, x, weight.t())
+        y = x @ matrix.t() if bias is None else torch.addmm(bias, x, matrix.t())
         narrow = x @ down.t()
-        ranks = [each.shape[0] for each in downs]
-        for (start, end), part, up, scale in zip(columns, narrow.split(ranks, 1), ups, scales, strict=True):
-            y[:, start:end].addmm_(part, up.t(), alpha=scale)
-        ctx.save_for_backward(x, weight, down, narrow, *ups)
-        ctx.columns, ctx.scales, ctx.ranks = columns, scales, ranks
+        for part, up in zip(parts, ups, strict=True):
+            y[:, part.outputs].addmm_(narrow[:, part.ranks], up.t(), alpha=part.scale)
+        ctx.save_for_backward(x, matrix, down, narrow, *ups)
+        ctx.parts = parts
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         (dy,) = gradients
-        x, weight, down, narrow, *ups = ctx.saved_tensors
+        x, matrix, down, narrow, *ups = ctx.saved_tensors
         d_narrow = torch.empty_like(narrow)
         d_ups = []
-        parts = zip(
-            ctx.columns,
-            d_narrow.split(ctx.ranks, 1),
-            narrow.split(ctx.ranks, 1),
-            ups,
-            ctx.scales,
-            strict=True,
-        )
-        for (start, end), d_part, part, up, scale in parts:
-            d_wide = dy[:, start:end]
-            d_part.copy_(d_wide @ up).mul_(scale)
-            d_ups.append((d_wide.t() @ part).mul_(scale))
-        d_down = d_narrow.t() @ x
-        dx = torch.addmm(dy @ weight, d_narrow, down) if ctx.needs_input_grad[0] else None
-        return (dx, None, None, None, None, *d_down.split(ctx.ranks), *d_ups)
+        for part, up in zip(ctx.parts, ups, strict=True):
+            own = dy[:, part.outputs]
+            d_narrow[:, part.ranks] = (own @ up).mul_(part.scale)
+            d_ups.append((own.t() @ narrow[:, part.ranks]).mul_(part.scale))
+        dx = torch.addmm(dy @ matrix, d_narrow, down) if ctx.needs_input_grad[0] else None
+        return (dx, None, None, None, d_narrow.t() @ x, *d_ups)
+
+
+class _Joined(Function):
+    """The projection and its adapters in one product: `[x, x A'] [W, scale * B]'`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        matrix: Tensor,
+        bias: Tensor | None,
+        parts: list[Part],
+        down: Tensor,
+        *ups: Tensor,
+    ) -> Tensor:
+        wide = torch.cat([x, x @ down.t()], 1)
+        ctx.save_for_backward(wide, matrix, down)
+        ctx.parts = parts
+        return wide @ matrix.t() if bias is None else torch.addmm(bias, wide, matrix.t())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        (dy,) = gradients
+        wide, matrix, down = ctx.saved_tensors
+        inputs = down.shape[1]
+        d_wide = dy @ matrix
+        d_narrow = d_wide[:, inputs:]
+        d_up = dy.t() @ wide[:, inputs:]
+        d_ups = [d_up[part.outputs, part.ranks] * part.scale for part in ctx.parts]
+        # Not addmm: that copies the strided half first, and a sum is compiled into what follows it.
+        dx = d_wide[:, :inputs] + d_narrow @ down if ctx.needs_input_grad[0] else None
+        return (dx, None, None, None, d_narrow.t() @ wide[:, :inputs], *d_ups)
 
 
 def _joint_bias(bases: Sequence[Any]) -> Tensor | None:

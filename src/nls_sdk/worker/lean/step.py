@@ -1,16 +1,20 @@
-"""One micro-batch, forward and backward."""
+"""One batch, forward and backward."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .adapter import FlatAdapter
-from .attention import PaddedAttention
-from .batch import Batch
+from .attention import FlashAttention, PaddedAttention
+from .batch import Batch, Fields, Shape
 from .decoder import Decoder
-from .loss import answer_loss
+from .graphs import Recorder
+from .loss import Scoring, answer_loss, score
+from .means import Means
 
 
 class LeanStep:
@@ -18,26 +22,42 @@ class LeanStep:
 
     Attributes:
         adapter: The adapter, flat.
+        means: What it uses.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, means: Means) -> None:
         """Prepare a model that `decoder.unfit` finds fit.
 
         Args:
             model: transformers' model with PEFT's layers in it; its adapter's parameters become views.
+            means: What to use.
         """
-        self._decoder = Decoder(model)
-        projections = list(self._decoder.projections())
-        parameters = [parameter for each in projections for parameter in each.parameters]
-        self.adapter = FlatAdapter(parameters, model.dtype)
-        leaves = iter(self.adapter.leaves)
-        for projection in projections:
-            projection.read(leaves)
+        self.means = means
+        self._decoder = Decoder(model, joined=means.joined)
+        self._device = model.device
+        self.adapter = FlatAdapter(list(self._decoder.projections()), model.dtype)
+        self._score: Scoring = score
+        if means.compiled:
+            self._decoder.compile()
+            self._score = torch.compile(score, dynamic=True, fullgraph=True)
+        self._attention = FlashAttention if means.flash else PaddedAttention
+        assert self.adapter.values.grad is not None
+        self._recorder = Recorder(self._run, self.adapter.values.grad) if means.graphs else None
 
-    def __call__(self, batch: Batch) -> torch.Tensor:
+    def prepare(self, shapes: Sequence[Shape]) -> None:
+        """Do now, for all shapes, what the first batch of each would wait for."""
+        if self._recorder is not None:
+            for shape in sorted(shapes, key=lambda shape: -shape.tokens):
+                self._recorder.record(shape)
+
+    def __call__(self, batch: Batch) -> Tensor:
         """Add the batch's gradients to the adapter's. Returns its share of the step's loss, detached."""
-        fields = batch.fields
-        hidden = self._decoder(fields, PaddedAttention(fields, batch.shape))
-        loss = answer_loss(hidden, self._decoder.head, fields.labels, fields.answers)
+        if self._recorder is not None:
+            return self._recorder(batch)
+        return self._run(Fields.of(batch.vector.to(self._device), batch.shape), batch.shape)
+
+    def _run(self, fields: Fields, shape: Shape) -> Tensor:
+        hidden = self._decoder(fields, self._attention(fields, shape))
+        loss = answer_loss(hidden, self._decoder.head, fields.labels, fields.answers, self._score)
         self.adapter.accumulate(loss)
         return loss.detach()

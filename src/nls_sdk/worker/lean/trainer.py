@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import torch
 
+from ...events import Log
 from ...recipe import Recipe
 from ..trainer import AdapterTrainer
-from .batch import Batch
+from .batch import Batch, Shape
 from .decoder import PROJECTIONS, unfit
-from .loader import StepLoader
+from .loader import Packer, StepLoader
+from .loss import CHUNK
+from .means import Means, choose
+from .memory import Memory, predict, token_bytes
 from .optimizer import StepEnd
 from .step import LeanStep
+
+_MOST_TOKENS = 32768
+"""Tokens of one batch, which more would not make faster."""
+
+_SHARE = 0.9
+"""Of the GPU's free memory, what is planned with."""
 
 
 def why_not_lean(model: Any, recipe: Recipe) -> str | None:
@@ -35,25 +47,70 @@ class LeanTrainer(AdapterTrainer):
     """
 
     _step: LeanStep
+    _means: Means
+    _packer: Packer
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Flatten the adapter, which is loaded by now, and make the optimizer of it."""
         peft: Any = self.model
-        self._step = LeanStep(peft.get_base_model())
         args = self.args
+        self._step = LeanStep(peft.get_base_model(), self._means)
         self.optimizer = StepEnd(
             self._step.adapter,
             max_norm=args.max_grad_norm,
+            recorded=self._step.means.graphs,
             lr=args.learning_rate,
             betas=(args.adam_beta1, args.adam_beta2),
             eps=args.adam_epsilon,
             weight_decay=args.weight_decay,
         )
+        started = time.monotonic()
+        self._step.prepare(self._packer.shapes)
+        if self._packer.shapes:
+            seconds = time.monotonic() - started
+            self._meter.tell(Log(f"prepared {len(self._packer.shapes)} shapes of batches in {seconds:.1f} s"))
         return self.optimizer
+
+    def predicted_memory(self) -> Memory | None:
+        """What the training will hold on its GPU; None where shapes are not planned."""
+        peft: Any = self.model
+        if not self._packer.shapes:
+            return None
+        return predict(
+            peft.config,
+            weights=sum(p.nbytes for p in peft.parameters() if not p.requires_grad),
+            trained=sum(p.numel() for p in peft.parameters() if p.requires_grad),
+            shape=self._packer.shapes[-1],
+            compiled=self._means.compiled,
+        )
 
     def get_train_dataloader(self) -> StepLoader:
         """The examples of a step at a time."""
-        return StepLoader(self._rows, self._sampler, self._recipe.effective_batch_size)
+        step_size = self._recipe.effective_batch_size
+        peft: Any = self.model
+        self._means, reasons = choose(peft.device, peft.get_base_model().dtype, self._recipe)
+        for reason in reasons:
+            self._meter.tell(Log(f"training without {reason}"))
+        self._packer = Packer(
+            most_tokens=self._most_tokens(), rank=self.args.process_index, world=self.args.world_size
+        )
+        if self._means.graphs:
+            self._packer.plan(self._rows, self._sampler, step_size, math.ceil(self._epochs()))
+        if (memory := self.predicted_memory()) is not None:
+            self._meter.predicted = memory.total
+            self._meter.tell(Log(f"the GPU will hold {memory}"))
+        return StepLoader(self._rows, self._sampler, step_size, self._packer)
+
+    def _most_tokens(self) -> int:
+        """What one batch may hold: what the GPU has room for, up to what keeps it busy."""
+        peft: Any = self.model
+        if peft.device.type != "cuda":
+            return _MOST_TOKENS
+        trained = sum(p.numel() for p in peft.parameters() if p.requires_grad)
+        fixed = predict(peft.config, weights=0, trained=trained, shape=Shape(0, CHUNK, 0, 0), compiled=False)
+        free, _ = torch.cuda.mem_get_info(peft.device)
+        room = int(_SHARE * free) - fixed.total
+        return min(_MOST_TOKENS, max(1, room // token_bytes(peft.config, compiled=self._means.compiled)))
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward of a whole step. Returns its loss."""
@@ -63,11 +120,15 @@ class LeanTrainer(AdapterTrainer):
             loss = self._step(batch)
             self._meter.count(batch.examples, batch.trained, loss)
             losses.append(loss)
-        return torch.stack(losses).sum()
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted here: transformers walks through the whole model for it, at every step."""
         return 0
+
+    def _epochs(self) -> float:
+        steps = math.ceil(len(self._rows) / self._recipe.effective_batch_size)
+        return self._recipe.max_steps / steps if self._recipe.max_steps else self._recipe.epochs
 
     def _clip_grad_norm(self, model: Any) -> torch.Tensor:
         """Clip nothing: the optimizer does."""
