@@ -31,3 +31,5 @@ if __name__ == "__main__":
         main(sys.argv[1])
     except NlsError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

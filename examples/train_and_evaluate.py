@@ -59,5 +59,7 @@ if __name__ == "__main__":
         report = main(parse())
     except NlsError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     print(report)
     sys.exit(0 if report.passed else 1)

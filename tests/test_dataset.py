@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -136,6 +137,19 @@ def test_verify_refuses_two_system_messages(tmp_path: Path) -> None:
 def test_pairs_are_held_to_the_same_rules_as_rows() -> None:
     with pytest.raises(DataError, match=r"2: .*not empty"):
         Dataset.from_pairs([("q", "a"), ("", "b")])
+
+
+@pytest.mark.parametrize(
+    "pairs", [[("a", "b"), ("c",)], [("a", "b"), "cd"], [("a", "b"), {"question": "c", "query": "d"}]]
+)
+def test_what_is_no_pair_is_named_by_its_number(pairs: Any) -> None:
+    with pytest.raises(DataError, match=r"^2: expected a pair of question and query, not "):
+        Dataset.from_pairs(pairs)
+
+
+def test_a_mapping_is_no_list_of_pairs() -> None:
+    with pytest.raises(DataError, match=r"^1: expected a pair of question and query, not 'go files'"):
+        Dataset.from_pairs({"go files": "lang:go"})  # type: ignore[dict-item]
 
 
 def test_verify_returns_good_data_itself() -> None:

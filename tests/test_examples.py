@@ -44,6 +44,12 @@ def test_quickstart_then_reattach(place: Path) -> None:
     assert "outputs={'adapter': Artifact(path='runs/quickstart.train/adapter'" in quickstart.stdout
     assert "│ Semantic Match │" in quickstart.stdout
 
+    other = run(place, "quickstart.py", "65")
+    assert other.returncode == 1
+    assert "train.jsonl is there already with other content" in other.stderr
+    assert "another folder" in other.stderr
+    assert "Traceback" not in other.stderr
+
     again = run(place, "reattach.py", "local:quickstart.train")
     assert again.returncode == 0, again.stderr
     assert "quickstart: an adapter, trained to a loss of" in again.stdout
@@ -63,6 +69,12 @@ def test_train_and_evaluate(place: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "FAIL" in done.stdout
     assert "Untuned" in done.stdout
+
+    data, _ = write(place / "more", train=70, val=10)
+    taken = run(place, "train_and_evaluate.py", str(data), "--recipe", str(place / "recipe.toml"))
+    assert taken.returncode == 1
+    assert "example.train exists with another configuration" in taken.stderr
+    assert "Traceback" not in taken.stderr
 
     missing = run(place, "train_and_evaluate.py", "absent.jsonl")
     assert missing.returncode == 1

@@ -53,6 +53,12 @@ def test_what_was_made_can_be_pulled(adapter: Adapter, tmp_path: Path) -> None:
         assert fingerprint(to)[0] == thing.artifact.digest
 
 
+def test_a_tilde_is_the_users_home(adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert adapter.pull("~/adapter") == tmp_path / "adapter"
+    assert adapter.merge().result().pull("~/model") == tmp_path / "model"
+
+
 def test_leaving_the_block_stops_the_server(adapter: Adapter) -> None:
     with adapter.merge().result().deploy() as endpoint:
         assert endpoint.translate("anything") == "lang:go"

@@ -57,8 +57,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
             del sys.modules[name]
 
 
+FAKE = "from nls_sdk.testing import FakeProvider\n"
+
+
 def working(version: object = 1) -> str:
-    return f"class Plugin:\n    api_version = {version}\n    name = 'odd'\n"
+    head = f"{FAKE}class Plugin(FakeProvider):\n    api_version = {version}\n    name = 'odd'\n"
+    return head + "    def __init__(self): super().__init__()\n"
+
+
+BASELINE = "class Plugin:\n    api_version = {version}\n    name = 'odd'\n"
+BASELINE += "    def translate(self, q): return q\n"
 
 
 def state(role: str, name: str) -> PluginInfo:
@@ -96,6 +104,7 @@ def test_listing_says_what_is_wrong_with_each_and_spares_the_others(install: Ins
         ("1 / 0", "ZeroDivisionError"),
         ("def Plugin(:", "SyntaxError"),
         ("class Plagin: ...", "AttributeError"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
     ],
 )
 def test_a_plugin_that_cannot_be_imported_names_its_distribution(
@@ -113,6 +122,60 @@ def test_a_plugin_that_cannot_be_made_names_its_distribution(install: Install) -
     install("nls-sdk-odd", working() + "    def __init__(self): raise OSError('no network')\n")
     with pytest.raises(PluginBroken, match=r"nls-sdk-odd 0\.5 cannot be made: OSError: no network"):
         provider("odd")
+
+
+def test_a_plugin_that_exits_is_listed_with_the_others(install: Install) -> None:
+    install("nls-sdk-odd", "raise SystemExit('bye')")
+    assert "SystemExit: bye" in state("provider", "odd").problem
+    assert state("provider", "toy").problem == ""
+
+
+def test_a_plugin_that_exits_when_it_is_made(install: Install) -> None:
+    install("nls-sdk-odd", working() + "    def __init__(self): raise SystemExit(3)\n")
+    with pytest.raises(PluginBroken, match=r"nls-sdk-odd 0\.5 cannot be made: SystemExit: 3"):
+        provider("odd")
+
+
+def test_ctrl_c_during_an_import_is_ctrl_c(install: Install) -> None:
+    install("nls-sdk-odd", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        provider("odd")
+
+
+CLASS = "class {name}:\n    api_version = 1\n    name = 'odd'\n    def submit(self, task): ...\n"
+FACTORY = CLASS.format(name="Made") + "def Plugin(): return Made()\nPlugin.api_version = 1\n"
+
+
+@pytest.mark.parametrize("module", [CLASS.format(name="Plugin"), FACTORY], ids=["class", "function"])
+def test_a_provider_that_lacks_methods_names_them(install: Install, module: str) -> None:
+    install("nls-sdk-odd", module)
+    with pytest.raises(PluginBroken) as caught:
+        provider("odd")
+    assert caught.value.message == (
+        "The provider 'odd' of nls-sdk-odd 0.5 is no provider: "
+        "it lacks check, push, pull, estimate, runs, events, cancel, api_key."
+    )
+
+
+def test_a_class_that_lacks_methods_is_listed_so(install: Install) -> None:
+    install("nls-sdk-odd", CLASS.format(name="Plugin"))
+    install("nls-sdk-other", CLASS.format(name="Plugin"), role="baselines")
+    assert "it lacks check, push" in state("provider", "odd").problem
+    assert state("baseline", "odd").problem.endswith("is no baseline: it lacks translate.")
+
+
+def test_a_provider_goes_by_the_name_it_is_registered_under(install: Install) -> None:
+    install("nls-sdk-odd", working(), plugin="misnamed")
+    with pytest.raises(PluginBroken, match=r"'misnamed' of nls-sdk-odd 0\.5 calls itself 'odd'"):
+        provider("misnamed")
+    assert "calls itself 'odd'" in state("provider", "misnamed").problem
+
+
+def test_a_provider_may_hand_its_methods_on(install: Install) -> None:
+    module = f"{FAKE}class Plugin:\n    api_version = 1\n    name = 'odd'\n"
+    module += "    def __init__(self): self.inner = FakeProvider()\n"
+    install("nls-sdk-odd", module + "    def __getattr__(self, name): return getattr(self.inner, name)\n")
+    assert provider("odd").runs() == []
 
 
 def test_an_option_that_a_plugin_does_not_know_is_named() -> None:
@@ -159,7 +222,7 @@ def test_a_distribution_seen_twice_is_one(install: Install) -> None:
 
 def test_the_same_name_in_both_roles_is_no_collision(install: Install) -> None:
     install("nls-sdk-odd", working())
-    install("nls-sdk-other", working(), role="baselines")
+    install("nls-sdk-other", BASELINE.format(version=1), role="baselines")
     assert provider("odd").name == baseline("odd").name == "odd"
 
 
@@ -167,7 +230,7 @@ def test_the_same_name_in_both_roles_is_no_collision(install: Install) -> None:
     ("version", "says"), [(99, "is written for plugin API 99"), (None, "states no api_version")]
 )
 def test_a_plugin_for_another_api_is_refused(install: Install, version: object, says: str) -> None:
-    install("nls-sdk-odd", working(version), role="baselines")
+    install("nls-sdk-odd", BASELINE.format(version=version), role="baselines")
     with pytest.raises(PluginIncompatible, match=rf"nls-sdk-odd 0\.5 {says}; this nls-sdk has plugin API 1"):
         baseline("odd")
     assert "plugin API" in state("baseline", "odd").problem

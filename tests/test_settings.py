@@ -16,7 +16,7 @@ from nls_sdk.settings import Settings, load_env, override, parse_assignment, req
 @pytest.fixture(autouse=True)
 def _environment() -> Iterator[None]:
     before = dict(os.environ)
-    for name in ("NLS_PROVIDER", "MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET", "OPENAI_API_KEY"):
+    for name in ("NLS_HOME", "NLS_PROVIDER", "MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET", "OPENAI_API_KEY"):
         os.environ.pop(name, None)
     yield
     os.environ.clear()
@@ -49,6 +49,15 @@ def test_every_table_is_read_and_paths_count_from_the_file(tmp_path: Path) -> No
     assert settings.data.evaluations == tmp_path / "data/datasets/evaluations"
 
 
+def test_a_base_model_beside_the_file_is_found_from_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "nls-finetune.toml"
+    path.write_text("[recipe]\nbase_model = 'models/base'\n")
+    assert Settings.find(tmp_path).recipe.base_model == "models/base"
+    (tmp_path / "models" / "base").mkdir(parents=True)
+    (tmp_path / "deep").mkdir()
+    assert Settings.find(tmp_path / "deep").recipe.base_model == str(tmp_path / "models/base")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -56,7 +65,13 @@ def test_every_table_is_read_and_paths_count_from_the_file(tmp_path: Path) -> No
         ("source = 1", "unknown key 'source'"),
         ("[recipe]\nlora = 1", "unknown key 'lora'"),
         ("[recipe]\nlora_r = 0", "lora_r = 0"),
-        ("[serve]\nprt = 1", "unknown key 'prt'"),
+        ("[serve]\nprt = 1", "[serve]: unknown key 'prt'"),
+        ("[serve]\nport = 99999", "[serve]: port = 99999, but it must be from 0 to 65535."),
+        ("[serve]\nport = '80'", "[serve]: port = '80', but it must be a whole number."),
+        ("[serve]\nidle_timeout = -1", "[serve]: idle_timeout = -1.0, but it must be 0 or more."),
+        ("[serve]\nmax_length = 0", "[serve]: max_length = 0, but it must be at least 16."),
+        ("[serve]\nmodel_name = ''", "[serve]: model_name = '', but it must be a name."),
+        ("[serve]\nengine = 'foo'", "[serve]: engine = 'foo', but it must be auto, vllm or cpu."),
         ("[data]\ntrian = 'x'", "unknown key 'trian'"),
         ("[data]\ntrain = 1", "train"),
         ("provider = 1", "provider"),
@@ -120,6 +135,20 @@ def test_dot_env_fills_in_what_is_not_set(tmp_path: Path) -> None:
     assert sources["OPENAI_API_KEY"] == str(tmp_path / ".env")
     assert sources["NLS_PROVIDER"] == "environment"
     assert "MODAL_TOKEN_ID" not in os.environ
+
+
+def test_a_home_in_dot_env_counts_from_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / ".env").write_text("NLS_HOME=.nls\n")
+    load_env(tmp_path / "deep")
+    assert os.environ["NLS_HOME"] == str(tmp_path / ".nls")
+    os.environ["NLS_HOME"] = "outside"
+    load_env(tmp_path / "deep")
+    assert os.environ["NLS_HOME"] == "outside"
+    del os.environ["NLS_HOME"]
+    (tmp_path / ".env").write_text("NLS_HOME=~/nls\n")
+    load_env(tmp_path)
+    assert os.environ["NLS_HOME"] == str(Path.home() / "nls")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nls_sdk import synthetic
+from nls_sdk.errors import ConfigError
 from nls_sdk.prompt import SYSTEM_PROMPT
 from nls_sdk.synthetic.generator import CONCEPTS
 from nls_sdk.synthetic.intents import INTENTS
@@ -92,6 +93,26 @@ def test_write(tmp_path: Path) -> None:
     assert (train.name, val.name) == ("train.jsonl", "val.jsonl")
     read = tuple([json.loads(line) for line in path.read_text().splitlines()] for path in (train, val))
     assert read == synthetic.generate(seed=1, train=50, val=21)
+
+
+def test_writing_the_same_again_keeps_the_files(tmp_path: Path) -> None:
+    paths = synthetic.write(tmp_path, train=50, val=20)
+    before = [path.stat() for path in paths]
+    assert synthetic.write(tmp_path, train=50, val=20) == paths
+    assert [path.stat().st_ino for path in paths] == [one.st_ino for one in before]
+    paths[1].unlink()
+    synthetic.write(tmp_path, train=50, val=20)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.jsonl", "val.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "val.jsonl"])
+def test_a_file_with_other_content_is_somebodys_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine\n")
+    with pytest.raises(ConfigError, match=rf"{name} is there already with other content") as caught:
+        synthetic.write(tmp_path, train=50, val=20)
+    assert "another folder" in caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine\n"
 
 
 def test_no_duplicates_and_no_leaks(rows: tuple[Rows, Rows]) -> None:

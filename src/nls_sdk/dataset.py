@@ -116,14 +116,18 @@ class Dataset(Sequence[Example]):
         """Make a dataset of (question, query) pairs.
 
         Raises:
-            DataError: A text is empty or cannot be encoded; the line is the pair's number.
+            DataError: What is given is no pair, or a text is empty or cannot be encoded; the line is the
+                pair's number.
         """
-        examples = [Example.of(question, query, system=system) for question, query in pairs]
-        for number, example in enumerate(examples, 1):
+        examples = []
+        for number, pair in enumerate(pairs, 1):
             try:
+                question, query = _pair(pair)
+                example = Example.of(question, query, system=system)
                 _check_messages(example.messages)
             except DataError as error:
                 raise DataError(error.message, line=number) from None
+            examples.append(example)
         return cls(tuple(examples))
 
     def verify(self) -> Dataset:
@@ -292,6 +296,14 @@ def parse_row(raw: bytes, line: int | None = None) -> Example:
     if not isinstance(metadata, dict):
         raise _row_error('"metadata" must be an object')
     return Example(messages, metadata, line)
+
+
+def _pair(value: object) -> tuple[str, str]:
+    # A text of two letters and a mapping of two keys would unpack too.
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        raise _row_error(f"expected a pair of question and query, not {repr(value)[:60]}")
+    question, query = value
+    return question, query
 
 
 def _check_messages(messages: Iterable[Any]) -> tuple[Message, ...]:

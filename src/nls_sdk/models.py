@@ -56,7 +56,7 @@ class Adapter:
 
     def pull(self, to: str | Path) -> Path:
         """Copy the adapter to a new folder on this machine."""
-        return retry(lambda: self.provider.pull(self.artifact, Path(to)))
+        return retry(lambda: self.provider.pull(self.artifact, Path(to).expanduser()))
 
 
 @frozen
@@ -133,7 +133,7 @@ class MergedModel:
         artifact = self.artifact
         if isinstance(artifact, str):
             raise ArtifactError(f"{artifact} is a hub id: nothing is stored at {self.provider.name}.")
-        return retry(lambda: self.provider.pull(artifact, Path(to)))
+        return retry(lambda: self.provider.pull(artifact, Path(to).expanduser()))
 
 
 def merge_run(provider: Provider, run_id: str, task: Merge) -> Run[MergedModel]:

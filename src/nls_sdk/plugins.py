@@ -26,7 +26,7 @@ from .errors import (
     PluginIncompatible,
     PluginNotFound,
 )
-from .providers import API_VERSION, Provider
+from .providers import API_VERSION, Provider, missing_methods
 from .translator import Translator
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def _load(role: Role, point: EntryPoint) -> Any:
     """The plugin's factory, imported and of this API's version."""
     try:
         factory = point.load()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module that calls sys.exit hurts nobody else either
         raise PluginBroken(
             f"The {role} {point.name!r} of {_distribution(point)} cannot be imported: "
             f"{type(error).__name__}: {error}",
@@ -153,6 +155,8 @@ def _load(role: Role, point: EntryPoint) -> Any:
             f"this nls-sdk has plugin API {API_VERSION}.",
             hint="Upgrade the older of the two packages.",
         )
+    if isinstance(factory, type) and not hasattr(factory, "__getattr__"):
+        _hold_to_contract(role, point, factory)
     return factory
 
 
@@ -161,13 +165,42 @@ def _make(role: Role, name: str, options: dict[str, Any]) -> Any:
     factory = _load(role, point)
     _bind(role, name, factory, options)
     try:
-        return factory(**options)
-    except NlsError:
+        made = factory(**options)
+    except (NlsError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise PluginBroken(
             f"The {role} {name!r} of {_distribution(point)} cannot be made: {type(error).__name__}: {error}"
         ) from error
+    _hold_to_contract(role, point, made)
+    return made
+
+
+def _hold_to_contract(role: Role, point: EntryPoint, value: Any) -> None:
+    """Refuse what lacks a method of the contract, or a provider that calls itself something else.
+
+    Args:
+        role: What it is registered as.
+        point: Where it is registered.
+        value: What was made, or the class that makes it; a class need not have its `name` yet.
+    """
+    owner = f"The {role} {point.name!r} of {_distribution(point)}"
+    missing = missing_methods(value) if role == "provider" else _without_translate(value)
+    if missing:
+        raise PluginBroken(
+            f"{owner} is no {role}: it lacks {', '.join(missing)}.",
+            hint="docs/write-a-provider.md says what each method promises.",
+        )
+    name = getattr(value, "name", None)
+    known = isinstance(name, str) or not isinstance(value, type)
+    if role == "provider" and known and name != point.name:
+        raise PluginBroken(
+            f"{owner} calls itself {name!r}.", hint="Its `name` must be the one that it is registered under."
+        )
+
+
+def _without_translate(value: Any) -> list[str]:
+    return [] if callable(getattr(value, "translate", None)) else ["translate"]
 
 
 def _bind(role: Role, name: str, factory: Any, options: Mapping[str, Any]) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
 from .artifacts import Artifact
 from .errors import ConfigError
 from .events import Cancelled, Event, Failed, Progress, Succeeded, Terminal
+from .recipe import Recipe
 from .tasks import Task
 
 API_VERSION = 1
@@ -66,7 +67,8 @@ class RunRecord:
         state: Where it stands.
         created: Seconds since the epoch when it was submitted.
         updated: Seconds since the epoch of its newest event.
-        progress: The newest progress event.
+        progress: The newest progress event; of a training, which resumes, that of an earlier attempt while
+            this one has told none.
         end: The event that ended it.
         url: Base URL of the server, while the run is `ready`.
         seconds: Machine time that its last attempt has taken so far; None where nobody measures it.
@@ -139,6 +141,9 @@ class Provider(Protocol):
         The same `task.key` under the same name is the same run: attached to while it lives or when it has
         succeeded, started again (resuming from its last checkpoint) when it failed or was cancelled.
 
+        A server that is not detached ends when all processes that submitted it have; one that is submitted
+        detached, at first or while it lives, outlives them.
+
         Raises:
             RunNameTaken: The name belongs to a run with another key.
         """
@@ -172,15 +177,39 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class DemoProvider(Protocol):
+    """What a provider may have besides: a recipe fit for a demo on it, which `--recipe demo` asks for."""
+
+    def demo_recipe(self) -> Recipe:
+        """Hyperparameters, base model included, that show the whole job there in minutes."""
+        ...
+
+
+METHODS = tuple(name for name in vars(Provider) if callable(getattr(Provider, name)) and name[0] != "_")
+"""The names of the contract's methods."""
+
+
 def require_provider(value: object, what: str) -> None:
     """Refuse what is no provider, such as the name of one, where it is given.
 
     Raises:
-        ConfigError: It has none of a provider's methods.
+        ConfigError: It lacks methods of a provider, which the message names, or all of them.
     """
-    if isinstance(value, type) or not hasattr(value, "submit"):
+    missing = missing_methods(value)
+    if isinstance(value, type) or len(missing) == len(METHODS):
         name = value if isinstance(value, str) else "local"
         raise ConfigError(
             f"{what} must be a provider, not {type(value).__name__}.",
             hint=f"`nls_sdk.provider({name!r})` makes one.",
         )
+    if missing:
+        raise ConfigError(
+            f"{what} must be a provider, but {type(value).__name__} lacks {', '.join(missing)}.",
+            hint="docs/write-a-provider.md says what each method promises.",
+        )
+
+
+def missing_methods(value: object) -> list[str]:
+    """Which of the contract's methods a provider, or a class of them, lacks."""
+    return [name for name in METHODS if not callable(getattr(value, name, None))]

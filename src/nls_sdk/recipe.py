@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import attrs
 from attrs import frozen
 
 from .errors import NlsError, RecipeError
+
+T = TypeVar("T", bound=attrs.AttrsInstance)
+Rules: TypeAlias = Mapping[str, tuple[Callable[[Any], bool], str]]
+"""Of a field: what its value must fulfil, and that in words."""
 
 
 @frozen(kw_only=True)
@@ -66,10 +70,7 @@ class Recipe:
     seed: int = 42
 
     def __attrs_post_init__(self) -> None:
-        settle_types(self)
-        for name, (holds, rule) in _RULES.items():
-            if not holds(getattr(self, name)):
-                raise RecipeError(f"Recipe: {name} = {getattr(self, name)!r}, but it must be {rule}.")
+        settle(self, _RULES, RecipeError)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], *, source: str = "Recipe") -> Recipe:
@@ -79,12 +80,7 @@ class Recipe:
             RecipeError: A key is unknown (the message names it and the nearest real one), or a value has
                 the wrong type or is out of range.
         """
-        known = [attribute.name for attribute in attrs.fields(cls)]
-        refuse_unknown(values, known, source, RecipeError)
-        try:
-            return cls(**values)
-        except RecipeError as error:
-            raise RecipeError(f"{source}: {error.message.removeprefix('Recipe: ')}") from None
+        return from_mapping(cls, values, source, RecipeError)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Recipe:
@@ -128,23 +124,40 @@ def refuse_unknown(keys: Iterable[str], known: Sequence[str], source: str, error
             raise error(f"{source}: unknown key {key!r}.", hint=hint)
 
 
-def settle_types(value: attrs.AttrsInstance) -> None:
-    """Hold every field of a value to the type of its default, in place; a whole number may be a fraction.
-
-    So two values that mean the same are the same, whether they came from Python or from a file.
+def from_mapping(cls: type[T], values: Mapping[str, Any], source: str, error: type[NlsError]) -> T:
+    """Make a value that settles itself (see `settle`) from plain values that came from `source`.
 
     Raises:
-        RecipeError: A field has another type, or is not a finite number.
+        NlsError: Of the type `error`; it names the source and the key that is unknown or has a wrong value.
     """
+    refuse_unknown(values, [attribute.name for attribute in attrs.fields(cls)], source, error)
+    try:
+        return cls(**values)
+    except error as found:
+        raise error(f"{source}: {found.message.removeprefix(f'{cls.__name__}: ')}") from None
+
+
+def settle(value: attrs.AttrsInstance, rules: Rules, error: type[NlsError]) -> None:
+    """Hold every field of a value to the type of its default, in place, and to its rule.
+
+    A whole number may stand for a fraction: two values that mean the same are the same, whether they came
+    from Python or from a file.
+
+    Raises:
+        NlsError: Of the type `error`; it names the field that has another type, is not a finite number, or
+            breaks its rule.
+    """
+    owner = type(value).__name__
     for attribute in attrs.fields(type(value)):
         given, kind = getattr(value, attribute.name), type(attribute.default)
         if kind is float and type(given) is int:
             given = float(given)
             object.__setattr__(value, attribute.name, given)
         if type(given) is not kind or (kind is float and not math.isfinite(given)):
-            raise RecipeError(
-                f"{type(value).__name__}: {attribute.name} = {given!r}, but it must be {_KINDS[kind]}."
-            )
+            raise error(f"{owner}: {attribute.name} = {given!r}, but it must be {_KINDS[kind]}.")
+    for name, (holds, rule) in rules.items():
+        if not holds(getattr(value, name)):
+            raise error(f"{owner}: {name} = {getattr(value, name)!r}, but it must be {rule}.")
 
 
 _KINDS: dict[type, str] = {
@@ -154,7 +167,7 @@ _KINDS: dict[type, str] = {
     bool: "true or false",
 }
 
-_RULES: dict[str, tuple[Any, str]] = {
+_RULES: Rules = {
     "base_model": (lambda v: bool(v.strip()), "a hub id or a folder"),
     "target_modules": (lambda v: bool(v.strip()), "'all-linear' or names of layers"),
     "lora_r": (lambda v: v >= 1, "at least 1"),

@@ -4,7 +4,7 @@
     system_prompt = "Convert …"         # the system message for --url; a run's own model knows its data's
 
     [providers.local]                   # options of the provider of that name
-    [recipe]                            # hyperparameters, see `Recipe`
+    [recipe]                            # hyperparameters, see `Recipe`; a base_model beside the file is found
     [serve]                             # see `ServeConfig`
     [data]                              # train, val, evaluations: paths, from the config file's folder
     [baselines.openai]                  # options of the baseline of that name
@@ -27,7 +27,7 @@ from attrs import field, frozen
 from .errors import ConfigError, NlsError
 from .evaluation_files import EVALUATIONS
 from .prompt import SYSTEM_PROMPT
-from .recipe import Recipe, refuse_unknown
+from .recipe import Recipe, from_mapping, refuse_unknown
 from .tasks import ServeConfig
 
 CONFIG_FILE = "nls-finetune.toml"
@@ -91,7 +91,9 @@ class Settings:
         known = [attribute.name for attribute in attrs.fields(cls) if attribute.name != "source"]
         refuse_unknown(values, known, str(path), ConfigError)
         recipe = Recipe.from_mapping(_table(values, "recipe", path), source=f"{path}: [recipe]")
-        serve = _convert(_table(values, "serve", path), ServeConfig, f"{path}: [serve]")
+        if (folder := path.parent / recipe.base_model).is_dir():
+            recipe = attrs.evolve(recipe, base_model=str(folder))
+        serve = from_mapping(ServeConfig, _table(values, "serve", path), f"{path}: [serve]", ConfigError)
         data = _convert(_table(values, "data", path), DataPaths, f"{path}: [data]")
         plain = {k: v for k, v in values.items() if k not in ("recipe", "serve", "data")}
         told = _convert(plain, cls, str(path))
@@ -115,6 +117,7 @@ class Variable:
         provider: The provider that reads it; empty when it is not a provider's.
         partner: A variable that must be set when this one is.
         secret: Whether its value is never shown.
+        is_path: Whether it is a path, which in a `.env` counts from that file's folder.
     """
 
     name: str
@@ -123,6 +126,7 @@ class Variable:
     provider: str = ""
     partner: str = ""
     secret: bool = True
+    is_path: bool = False
 
 
 VARIABLES: tuple[Variable, ...] = (
@@ -153,7 +157,7 @@ VARIABLES: tuple[Variable, ...] = (
         "a token of https://huggingface.co/settings/tokens in .env",
     ),
     Variable("NLS_PROVIDER", "the provider, where --provider is not given", "its name", secret=False),
-    Variable("NLS_HOME", "the local provider's home folder", "a path", secret=False),
+    Variable("NLS_HOME", "the local provider's home folder", "a path", secret=False, is_path=True),
     Variable("NLS_DEBUG", "1 shows the traceback of an error", "1", secret=False),
 )
 
@@ -173,7 +177,8 @@ def load_env(start: Path) -> dict[str, str]:
     if path is not None:
         for name, value in _read_env(path).items():
             if value and name not in os.environ:
-                os.environ[name] = value
+                is_path = any(variable.name == name and variable.is_path for variable in VARIABLES)
+                os.environ[name] = str(path.parent / Path(value).expanduser()) if is_path else value
                 if name in names:
                     sources[name] = str(path)
     return {name: source for name, source in sources.items() if os.environ[name]}

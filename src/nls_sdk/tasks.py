@@ -11,8 +11,9 @@ import msgspec
 from attrs import frozen
 
 from .artifacts import Artifact
+from .errors import ConfigError
 from .prompt import SYSTEM_PROMPT
-from .recipe import Recipe, settle_types
+from .recipe import Recipe, Rules, settle
 
 Base: TypeAlias = str | Artifact
 """A base model: its id on the model hub, or a folder that was pushed."""
@@ -130,7 +131,16 @@ class ServeConfig:
     engine: Literal["auto", "vllm", "cpu"] = "auto"
 
     def __attrs_post_init__(self) -> None:
-        settle_types(self)
+        settle(self, _SERVE_RULES, ConfigError)
+
+
+_SERVE_RULES: Rules = {
+    "model_name": (lambda v: bool(v.strip()), "a name"),
+    "port": (lambda v: 0 <= v <= 65535, "from 0 to 65535"),
+    "idle_timeout": (lambda v: v >= 0, "0 or more"),
+    "max_length": (lambda v: v >= 16, "at least 16"),
+    "engine": (lambda v: v in ("auto", "vllm", "cpu"), "auto, vllm or cpu"),
+}
 
 
 @frozen(kw_only=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli.calling import Call
 from stub_server import StubServer
 
-from nls_sdk import Dataset
+from nls_sdk import Dataset, Recipe
 from nls_sdk.events import Event
 from nls_sdk.providers import ENDED
+from nls_sdk.tasks import Train
 from nls_sdk.testing import FakeProvider
 
 SMALL = ("demo", "--rows", "60", "--sample", "5")
@@ -88,6 +90,49 @@ def test_an_error_leaves_nothing_running(call: Call) -> None:
     assert done.code == 1
     assert "http://127.0.0.1:9/v1" in done.err.partition("error: ")[2]
     assert live(fake) == []
+
+
+class WithRecipe(FakeProvider):
+    """A provider that has a recipe for demos."""
+
+    gives: object = Recipe(lora_r=3)
+
+    def demo_recipe(self) -> Any:
+        return self.gives
+
+
+@pytest.mark.parametrize("words", [(), ("--recipe", "demo")])
+def test_the_providers_own_recipe(call: Call, server: StubServer, words: tuple[str, ...]) -> None:
+    fake = WithRecipe(url=server.url)
+    assert call(*SMALL, *words, "--set", "seed=7", provider=fake).code == 0
+    [recipe] = [task.recipe for task in fake.submitted if isinstance(task, Train)]
+    assert recipe == Recipe(lora_r=3, seed=7)
+
+
+@pytest.mark.parametrize("command", [SMALL, ("train", "--run-name", "first")])
+def test_a_demo_recipe_of_a_provider_that_has_none(call: Call, command: tuple[str, ...]) -> None:
+    fake = FakeProvider()
+    done = call(*command, "--recipe", "demo", provider=fake)
+    assert done.code == 2
+    assert "The provider 'fake' has no recipe for a demo." in done.err
+    assert fake.submitted == []
+
+
+def test_a_demo_recipe_that_is_none(call: Call) -> None:
+    fake = WithRecipe()
+    fake.gives = {"lora_r": 3}
+    done = call(*SMALL, provider=fake)
+    assert done.code == 1
+    assert "demo_recipe() of the provider 'fake' gave no Recipe but dict" in done.err
+
+
+def test_the_users_own_data_is_left_as_it_is(call: Call, data: Path, fake: FakeProvider) -> None:
+    before = (data / "train.jsonl").read_bytes()
+    done = call(*SMALL, "--dir", ".")
+    assert done.code == 2
+    assert "is left as it is" in done.err
+    assert (data / "train.jsonl").read_bytes() == before
+    assert fake.submitted == []
 
 
 def test_data_only_writes_the_usual_paths_and_overwrites_nothing(call: Call) -> None:

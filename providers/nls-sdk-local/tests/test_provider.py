@@ -161,6 +161,18 @@ def test_checks_name_what_is_there(tmp_path: Path) -> None:
     assert "torch" in findings["worker"].message
 
 
+def test_of_a_command_of_the_users_own_only_the_program_is_looked_at(tmp_path: Path) -> None:
+    findings = {check.name: check for check in LocalProvider(tmp_path, worker="env python").check()}
+    assert {name: check.status for name, check in findings.items() if name != "disk"} == {
+        "home": "ok",
+        "worker": "warning",
+    }
+    assert "run by env:" in findings["worker"].message
+    [worker] = [c for c in LocalProvider(tmp_path, worker=["no-srun", "x"]).check() if c.name == "worker"]
+    assert worker.status == "failed"
+    assert "no-srun: there is no such command" in worker.message
+
+
 def test_an_unknown_run_and_a_path_are_not_found(provider: LocalProvider, train: Train) -> None:
     provider.submit(train)
     for run_id in ("quick.trian", "../quick.train", "", "."):

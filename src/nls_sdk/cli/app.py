@@ -15,8 +15,8 @@ from typing import Any
 
 import click
 
-from ..errors import NlsError
-from ..providers import Provider
+from ..errors import ConfigError, NlsError, PluginBroken
+from ..providers import DemoProvider, Provider
 from ..recipe import Recipe
 from ..settings import Settings, load_env, override, parse_assignment, require_pairs
 
@@ -101,16 +101,31 @@ class App:
         if file is None:
             recipe = self.settings.recipe
         elif file == DEMO and not file.exists():
-            recipe = self.demo_recipe()
+            found = self.demo_recipe()
+            if found is None:
+                raise ConfigError(
+                    f"The provider {self.provider.name!r} has no recipe for a demo.",
+                    hint="Leave --recipe out, or name a TOML file of hyperparameters.",
+                )
+            recipe = found
         else:
             recipe = Recipe.from_toml(file)
         return override(recipe, assignments)
 
-    def demo_recipe(self) -> Recipe:
-        """What the provider holds fit for a demo on it, or the default."""
-        make = getattr(self.provider, "demo_recipe", None)
-        found = make() if make else Recipe()
-        assert isinstance(found, Recipe)
+    def demo_recipe(self) -> Recipe | None:
+        """What the provider holds fit for a demo on it; None when it says nothing of demos.
+
+        Raises:
+            PluginBroken: What it gives is no recipe.
+        """
+        provider = self.provider
+        if not isinstance(provider, DemoProvider):
+            return None
+        found: object = provider.demo_recipe()
+        if not isinstance(found, Recipe):
+            raise PluginBroken(
+                f"demo_recipe() of the provider {provider.name!r} gave no Recipe but {type(found).__name__}."
+            )
         return found
 
     def command(self, *words: str) -> str:

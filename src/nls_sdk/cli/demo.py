@@ -86,10 +86,13 @@ def demo(
         return
     app = app.at(_PROVIDER)
     root = folder or Path("nls-demo")
-    recipe = Recipe.from_toml(recipe_file) if recipe_file else app.demo_recipe()
+    if recipe_file:
+        recipe = app.recipe(recipe_file, assignments)
+    else:
+        recipe = override(app.demo_recipe() or Recipe(), assignments)
     job_paths = DataPaths().under(root)
     try:
-        _Demo(app, override(recipe, assignments), job_paths, rows, sample, keep).run()
+        _Demo(app, recipe, job_paths, rows, sample, keep).run()
     except KeyboardInterrupt:
         words = "Interrupted; nothing is left running. The same command goes on where this one stopped."
         raise Interrupted(words) from None

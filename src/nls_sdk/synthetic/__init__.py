@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConfigError
 from ..prompt import SYSTEM_PROMPT
 from .generator import NAMES, PHRASINGS, Example, examples
 
@@ -49,15 +50,39 @@ def generate(
 def write(directory: Path, *, seed: int = 0, train: int = TRAIN_ROWS, val: int = 400) -> tuple[Path, Path]:
     """Writes `generate`'s rows to ``train.jsonl`` and ``val.jsonl`` in ``directory``.
 
+    A file that holds the same rows already is kept. The others appear by rename: never half a file.
+
     Returns:
         The two paths.
+
+    Raises:
+        ConfigError: A file of that name holds something else; nothing is written, neither file is touched.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     paths = (directory / "train.jsonl", directory / "val.jsonl")
-    for path, rows in zip(paths, generate(seed=seed, train=train, val=val), strict=True):
-        lines = (json.dumps(row, ensure_ascii=False) for row in rows)
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    contents = [_jsonl(rows) for rows in generate(seed=seed, train=train, val=val)]
+    missing = [(p, content) for p, content in zip(paths, contents, strict=True) if not _holds(p, content)]
+    directory.mkdir(parents=True, exist_ok=True)
+    for path, content in missing:
+        temporary = path.with_name(f".{path.name}.part")
+        temporary.write_bytes(content)
+        temporary.replace(path)
     return paths
+
+
+def _jsonl(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether the file is there with this content; one with another is somebody's work."""
+    if not path.exists():
+        return False
+    if path.is_file() and path.read_bytes() == content:
+        return True
+    raise ConfigError(
+        f"{path} is there already with other content, and is left as it is.",
+        hint="Choose another folder, or move the file away.",
+    )
 
 
 def _unique(seed: int, held_out: str | None, count: int, taken: set[str]) -> Iterator[Example]:

@@ -65,9 +65,15 @@ def _installed_gpus() -> list[Gpu]:
 
 
 def checks(home: Path, worker: Sequence[str] | None) -> Iterator[Check]:
-    """Findings on the home folder, the disk, memory, the GPU, and what the worker needs."""
+    """Findings on the home folder, the disk, memory, the GPU, and what the worker needs.
+
+    A command of the user's own may run jobs anywhere: this machine's memory and GPU say nothing of that.
+    """
     yield _guard("home", lambda: _home(home))
     yield _guard("disk", lambda: _disk(home))
+    if worker:
+        yield _command(worker)
+        return
     yield _guard("memory", _memory)
     seen = gpus()
     yield (
@@ -80,11 +86,8 @@ def checks(home: Path, worker: Sequence[str] | None) -> Iterator[Check]:
             "Take a small base model (`--recipe demo` comes with one), or a provider with a GPU.",
         )
     )
-    if worker is None:
-        yield _guard("worker", _packages)
-        yield _engine(bool(seen))
-    else:
-        yield Check("worker", "ok", f"run by {' '.join(worker)}; what it has installed is not looked at")
+    yield _guard("worker", _packages)
+    yield _engine(bool(seen))
 
 
 def _guard(name: str, look: Callable[[], Check]) -> Check:
@@ -120,6 +123,23 @@ def _memory() -> Check:
     if memory.available < _LITTLE_MEMORY:
         return Check("memory", "warning", said, "Close other programs, or take a smaller base model.")
     return Check("memory", "ok", said)
+
+
+def _command(worker: Sequence[str]) -> Check:
+    program = worker[0]
+    if shutil.which(program) is None:
+        return Check(
+            "worker",
+            "failed",
+            f"{program}: there is no such command on this machine",
+            "Install it, or name another in the provider's option `worker`.",
+        )
+    return Check(
+        "worker",
+        "warning",
+        f"run by {program}: the memory, GPU and packages of where that runs are not looked at",
+        "`nls-finetune dry-run` tries them.",
+    )
 
 
 def _packages() -> Check:
