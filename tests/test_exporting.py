@@ -54,8 +54,8 @@ def test_inspect_scores_as_the_evaluator_does(tmp_path: Path) -> None:
     class Fixed(ModelAPI):  # type: ignore[misc]
         """Answers by the question, without a network."""
 
-        async def generate(self, messages: list[Any], *_: Any) -> Any:
-            return ModelOutput.from_content("fixed", ANSWERS[messages[-1].text])
+        async def generate(self, input: list[Any], *_: Any, **__: Any) -> Any:
+            return ModelOutput.from_content("fixed", ANSWERS[input[-1].text])
 
         async def count_text_tokens(self, text: str) -> int:
             return len(text.split())
@@ -66,7 +66,7 @@ def test_inspect_scores_as_the_evaluator_does(tmp_path: Path) -> None:
         log_dir=str(tmp_path),
         display="none",
     )
-    assert log.status == "success"
+    assert log.status == "success", log.error
     scores = {score.name: score.metrics["mean"].value for score in log.results.scores}
     assert scores == pytest.approx(
         {

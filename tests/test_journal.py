@@ -192,6 +192,17 @@ def test_what_is_known_is_not_asked(tmp_path: Path) -> None:
     assert nobody.asked == []
 
 
+def test_any_number_of_translators_are_asked_the_same(tmp_path: Path) -> None:
+    ones = [Scripted(), Scripted(lambda _: "x"), Scripted()]
+    found = Evaluator(DATA).run_each(ones, sample=5, folder=tmp_path)
+    assert [len(results.rows) for results in found] == [5, 5, 5]
+    assert len({tuple(one.asked) for one in ones}) == 1
+    again = Scripted()
+    assert Evaluator(DATA).run_each([again], sample=5, folder=tmp_path)[0].rows == found[0].rows
+    assert again.asked == []
+    assert len(Evaluator(DATA).run_each([Scripted()], sample=5)) == 1
+
+
 def test_repeats_are_rows_of_their_own() -> None:
     results = Evaluator(DATA, repeats=3).run(Scripted())
     assert (len(results.rows), results.asked, results.repeats) == (120, 120, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -140,6 +141,32 @@ class Evaluator:
         except EvaluationInterrupted as interruption:
             raise EvaluationInterrupted(interruption.results, results) from None
         return Report.of(results, others, titles=titles)
+
+    def run_each(
+        self,
+        translators: Iterable[Translator],
+        *,
+        sample: int | None = None,
+        folder: str | Path | None = None,
+    ) -> tuple[Results, ...]:
+        """Ask several translators the same questions, one after the other.
+
+        Args:
+            translators: Who is asked.
+            sample: Ask at most so many questions.
+            folder: Where each keeps a journal of its name, so that a killed call goes on where it was.
+
+        Raises:
+            EvaluationError: There is no question, or a journal is of another evaluation.
+            NlsError: A warm-up request got no answer; those before it have been asked.
+            EvaluationInterrupted: Ctrl-C; it holds the results of the one that was being asked.
+        """
+        found = []
+        for number, translator in enumerate(translators, 1):
+            name = re.sub(r"[^\w.-]+", "-", translator.name)
+            journal = None if folder is None else Path(folder) / f"{number}-{name}.jsonl"
+            found.append(self.run(translator, sample=sample, journal=journal))
+        return tuple(found)
 
     def _questions(self, sample: int | None) -> Questions:
         order = self.dataset.order(self.seed)

@@ -9,7 +9,7 @@ from .dataset import Dataset, Example
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from inspect_ai import Task
+    from inspect_ai import Task  # pyright: ignore[reportMissingImports]
 
 
 def inspect_task(dataset: Dataset, *, max_tokens: int = 128) -> Task:
@@ -26,11 +26,11 @@ def inspect_task(dataset: Dataset, *, max_tokens: int = 128) -> Task:
         ConfigError: inspect_ai is not installed.
     """
     try:
-        from inspect_ai import Task
-        from inspect_ai.dataset import MemoryDataset, Sample
-        from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
-        from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
-        from inspect_ai.solver import TaskState, generate
+        from inspect_ai import Task  # pyright: ignore[reportMissingImports]
+        from inspect_ai.dataset import MemoryDataset, Sample  # pyright: ignore[reportMissingImports]
+        from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig  # pyright: ignore[reportMissingImports]
+        from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr  # pyright: ignore[reportMissingImports]
+        from inspect_ai.solver import TaskState, generate  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ConfigError("inspect_ai is not installed.", hint="`pip install inspect-ai`") from None
 

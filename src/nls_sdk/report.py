@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from attrs import field, frozen
@@ -30,6 +30,7 @@ from .report_text import (
     slice_note,
     table,
 )
+from .reporting.reported import Reported
 from .results import SCHEMA, Results, Row, Share, pair_rows, write, write_text
 from .statistics import Decision
 
@@ -214,7 +215,7 @@ class Report:
         """The table and its notes, for a notebook."""
         from .reporting.notebook import notebook
 
-        return notebook(self)
+        return notebook(cast(Reported, self))
 
     @property
     def verdict_notes(self) -> tuple[str, ...]:
@@ -301,7 +302,9 @@ class Report:
         """
         from .reporting.html import html
 
-        return write_text(path, html(self, training=training, provenance=provenance, title=title))
+        return write_text(
+            path, html(cast(Reported, self), training=training, provenance=provenance, title=title)
+        )
 
     def to_junit(self, path: str | Path) -> Path:
         """Write the report as JUnit XML, for CI.
@@ -311,7 +314,7 @@ class Report:
         """
         from .reporting.junit import junit
 
-        return write_text(path, junit(self))
+        return write_text(path, junit(cast(Reported, self)))
 
     def to_markdown(self, path: str | Path) -> Path:
         """Write the report as Markdown, for a pull request.
@@ -321,7 +324,7 @@ class Report:
         """
         from .reporting.markdown import markdown
 
-        return write_text(path, markdown(self))
+        return write_text(path, markdown(cast(Reported, self)))
 
     def to_json(self, path: str | Path) -> Path:
         """Write the report, its figures and all its rows, to a file that `from_json` reads.

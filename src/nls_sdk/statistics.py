@@ -245,7 +245,7 @@ def fisher(count: int, total: int, other_count: int, other_total: int) -> float:
     from scipy.stats import fisher_exact
 
     table = [[count, total - count], [other_count, other_total - other_count]]
-    return float(fisher_exact(table).pvalue)
+    return float(fisher_exact(table)[1])  # pyright: ignore[reportArgumentType]
 
 
 @frozen

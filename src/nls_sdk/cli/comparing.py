@@ -23,9 +23,9 @@ from .failures import FAILED
 @click.option("--fail-on-regression", is_flag=True, help="Exit 1 when something got worse, beyond noise.")
 @shared
 def compare(app: App, one: str, other: str, limit: int, fail_on_regression: bool) -> None:
-    """Compare two evaluations, each a file or the name of a run.
+    """Compare two evaluations.
 
-    A name stands for the newest whole evaluation of that run's endpoint.
+    Each is a file or the name of a run; a name stands for the newest whole evaluation of that run's endpoint.
     """
     before, after = (_results(app, name) for name in (one, other))
     titles = (Path(one).stem, Path(other).stem) if Path(one).stem != Path(other).stem else (one, other)

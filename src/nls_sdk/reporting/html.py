@@ -48,7 +48,7 @@ def html(
     """
     from jinja2 import Environment
 
-    here = files(__package__)
+    here = files("nls_sdk.reporting")
     script = here.joinpath("report.js").read_text("utf-8")
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         here.joinpath("report.html.j2").read_text("utf-8")
