@@ -101,7 +101,9 @@ def test_a_server_that_breaks_tells_its_last_words_and_is_not_started_again(
     assert provider.runs()[0].state == "failed"
     wait_for(lambda: not loopback.containers(app=provider.options.serve_app))
     deployed = [a for a in loopback.state()["apps"].values() if a["name"] == provider.options.serve_app]
-    assert [a["state"] for a in deployed] == [APP_STATE_STOPPED], "the app is stopped, so that no request wakes it"
+    assert [a["state"] for a in deployed] == [APP_STATE_STOPPED], (
+        "the app is stopped, so that no request wakes it"
+    )
 
 
 def test_a_server_that_never_answers_is_given_up(loopback: Loopback, tmp_path: Path) -> None:
