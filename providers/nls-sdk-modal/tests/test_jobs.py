@@ -140,7 +140,7 @@ def test_torn_and_slow_commits_lose_nothing(loopback: Loopback, tmp_path: Path) 
 
 def test_dropped_streams_and_refusals_are_survived(loopback: Loopback, tmp_path: Path) -> None:
     provider = make_provider()
-    loopback.faults(rate=0.15, http_rate=0.1, seed=5)
+    loopback.faults(rate=0.08, http_rate=0.05, seed=5)
     task = training(provider, tmp_path, "quick")
     told = finish(provider, retry(lambda: provider.submit(task)))
     assert loopback.state()["struck"]
