@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-openai tests/plugin_package
+PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-modal providers/nls-sdk-openai tests/plugin_package
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
 .PHONY: demo test browser inspect check fuzz format clean

@@ -2,15 +2,15 @@
 
     python benchmarks/modal_chaos.py --runs 100 --seed 1
 
-Each run trains, merges, deploys, evaluates and stops, while its seed decides what goes wrong: RPCs are refused or
-their streams dropped, block transfers fail, commits are slow, torn or fail, containers are preempted (SIGINT and
-a grace period) or killed, clocks disagree. The worker is the tests' quick one, without torch: each of its steps
-is a hash of the one before, so that a step lost or done twice changes the result. All else is real: the provider,
-Modal's client, Modal's container runtime.
+Each run trains, merges, deploys, evaluates and stops, while its seed decides what goes wrong: RPCs are
+refused or their streams dropped, block transfers fail, commits are slow, torn or fail, containers are
+preempted (SIGINT and a grace period) or killed, clocks disagree. The worker is the tests' quick one, without
+torch: each of its steps is a hash of the one before, so that a step lost or done twice changes the result.
+All else is real: the provider, Modal's client, Modal's container runtime.
 
 A run is `right` when its answers are those of an undisturbed run, `error` when a stage ended with an error of
-nls_sdk's own (the stage is then started once more without faults, and must end right), and `wrong` otherwise. Left
-behind is whatever container still lives once it was stopped. `--only SEED` runs one seed again.
+nls_sdk's own (the stage is then started once more without faults, and must end right), and `wrong` otherwise.
+Left behind is whatever container still lives once it was stopped. `--only SEED` runs one seed again.
 """
 
 from __future__ import annotations
@@ -204,19 +204,18 @@ def main() -> None:
     from loopback.client import running, signed_in
 
     outcomes = []
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        with running(Path(folder)) as modal, signed_in(modal):
-            modal.secret("huggingface-secret", HF_TOKEN="hf_loopback")
-            modal.settings(overlay=str(TESTS / "quick_worker"))
-            for seed in seeds:
-                outcome = run_once(modal, seed)
-                outcomes.append(outcome)
-                struck = " ".join(f"{kind}={count}" for kind, count in sorted(outcome.struck.items()))
-                print(
-                    f"{seed:5} {outcome.verdict:6} left={outcome.left} {outcome.seconds:5.1f} s  {struck}  "
-                    f"{'; '.join(outcome.said)}",
-                    flush=True,
-                )
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as modal, signed_in(modal):
+        modal.secret("huggingface-secret", HF_TOKEN="hf_loopback")
+        modal.settings(overlay=str(TESTS / "quick_worker"))
+        for seed in seeds:
+            outcome = run_once(modal, seed)
+            outcomes.append(outcome)
+            struck = " ".join(f"{kind}={count}" for kind, count in sorted(outcome.struck.items()))
+            print(
+                f"{seed:5} {outcome.verdict:6} left={outcome.left} {outcome.seconds:5.1f} s  {struck}  "
+                f"{'; '.join(outcome.said)}",
+                flush=True,
+            )
     _summarize(outcomes)
     if any(o.verdict == "wrong" or o.left for o in outcomes):
         raise SystemExit(1)

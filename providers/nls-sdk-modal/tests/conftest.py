@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from loopback.client import Loopback, running, signed_in
-from nls_sdk_modal import ModalProvider
 from places import make_provider
+
+from nls_sdk_modal import ModalProvider
 
 
 @pytest.fixture(scope="session")

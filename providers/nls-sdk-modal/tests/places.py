@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import psutil
 from loopback.client import free_port
+
 from nls_sdk_modal import ModalProvider
 
 T = TypeVar("T")

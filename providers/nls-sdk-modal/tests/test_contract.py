@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from loopback.client import Loopback
-from nls_sdk_modal import ModalProvider
 from places import kill_worker, make_provider
 
 from nls_sdk.testing import ProviderContract
+from nls_sdk_modal import ModalProvider
 
 
 @pytest.fixture(scope="module")

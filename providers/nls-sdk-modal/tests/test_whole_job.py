@@ -1,4 +1,4 @@
-"""The demo's job, small, at Modal and on this machine: the same adapter, the same answers, the same report."""
+"""The demo's job, small, at Modal and on this machine: the same adapter, the same answers."""
 
 from __future__ import annotations
 

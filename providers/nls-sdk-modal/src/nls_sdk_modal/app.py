@@ -1,7 +1,7 @@
 """What is deployed at Modal: images, Volumes, the functions of jobs, and the server of an endpoint.
 
-An image's layers are ordered from heavy to light, every package in an exact version. The code of nls_sdk and of
-this package comes last and is mounted when a container starts: changing it builds nothing.
+An image's layers are ordered from heavy to light, every package in an exact version. The code of nls_sdk and
+of this package comes last and is mounted when a container starts: changing it builds nothing.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def serve_app(
             **common,
         )(remote.VllmServe)
         return app
-    served = modal.concurrent(max_inputs=options.concurrency)(
+    served: Any = modal.concurrent(max_inputs=options.concurrency)(
         modal.web_server(port=port, startup_timeout=float(options.startup_timeout))(remote.vllm_serve)
     )
     app.function(timeout=options.timeout, region=options.region or None, **common)(served)

@@ -1,7 +1,7 @@
 """Checkpoints that are known to be whole: each has a list of its files and their hashes beside it.
 
-A container may vanish in the midst of a commit, so that the next one sees half a checkpoint. What its list does
-not vouch for is removed before the worker looks for something to resume from.
+A container may vanish in the midst of a commit, so that the next one sees half a checkpoint. What its list
+does not vouch for is removed before the worker looks for something to resume from.
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ def _training(task: Train, like: Sequence[RunRecord], asked: float) -> tuple[flo
             pace = metrics["seconds"] / metrics["examples"]
             return (
                 OVERHEAD + pace * asked,
-                f"{run.run_id} saw {metrics['examples']:.0f} examples in {metrics['seconds']:.0f} s; this has "
-                f"{asked:.0f}, and about {OVERHEAD:.0f} s to start",
+                f"{run.run_id} saw {metrics['examples']:.0f} examples in {metrics['seconds']:.0f} s; this "
+                f"has {asked:.0f}, and about {OVERHEAD:.0f} s to start",
             )
     size = _billions(task.base, task.recipe) or _MEASURED_SIZE
     batch = task.recipe.effective_batch_size

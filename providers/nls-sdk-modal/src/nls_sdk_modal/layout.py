@@ -11,7 +11,7 @@
         events.jsonl                    what it told                                            (container)
         containers/TASK.json            one machine's share of it                               (container)
 
-Every file has one writer, and all of the client's but the lease are written once: nothing is ever fought over.
+Every file has one writer, and all of the client's but the lease are written once: nothing is fought over.
 """
 
 from __future__ import annotations

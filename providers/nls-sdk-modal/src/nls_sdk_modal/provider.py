@@ -250,8 +250,8 @@ class ModalProvider:
             ):
                 raise ProviderError(
                     f"The endpoint {record.run_id} is up in app {self.options.serve_app}.",
-                    hint=f"Stop it first (`nls-finetune stop --run-name {record.task.name}`), or give this one "
-                    "an app of its own: `--option serve_app=nls-finetune-serve-2`.",
+                    hint=f"Stop it first (`nls-finetune stop --run-name {record.task.name}`), or give "
+                    "this one an app of its own: `--option serve_app=nls-finetune-serve-2`.",
                 )
 
     def _share(self, task: Serve) -> None:

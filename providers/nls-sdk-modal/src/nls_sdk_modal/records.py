@@ -66,7 +66,7 @@ class Seen:
 
     @property
     def call_id(self) -> str:
-        """Modal's id of its call; a container knows it too, should the client have died before it wrote it."""
+        """Modal's id of its call; a container knows it too, should the client have died before writing it."""
         known = [self.call.call_id] if self.call else []
         return next((each for each in (*known, *(m.call_id for m in self.machines)) if each), "")
 

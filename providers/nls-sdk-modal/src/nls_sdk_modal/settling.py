@@ -1,4 +1,4 @@
-"""Settling: what no container could tell any more, a reader finds out and writes down, once for all readers."""
+"""Settling: what no container could tell any more, a reader finds out and writes down for all readers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .volume import RunsVolume
 
 _AT_ONCE = 16
 _UNCALLED, _UNDEPLOYED = 30.0, 1800.0
-"""Seconds after which a claimed job without a call, or a server without an app, is given up: its client died in
-between. A server's image may be built meanwhile."""
+"""Seconds after which a claimed job without a call, or a server without an app, is given up: its client died
+in between. A server's image may be built meanwhile."""
 
 _FRUITLESS_STARTS = 3
 _RESUMES = "Start it again under the same name: a training resumes from its last checkpoint."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import threading
 import time
-import urllib.error
 import urllib.request
 
 _EVERY = 2.0
@@ -30,11 +31,9 @@ class Waker:
 
 def _ask(url: str) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({})) if _is_loopback(url) else None
-    try:
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
         # Its scheme is Modal's own, https.
         (opener.open if opener else urllib.request.urlopen)(url, timeout=_PATIENCE).close()
-    except (OSError, urllib.error.URLError, ValueError):
-        pass
 
 
 def _is_loopback(url: str) -> bool:

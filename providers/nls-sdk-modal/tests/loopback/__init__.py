@@ -9,6 +9,6 @@
     server.py       all of it behind one gRPC port and one HTTP port; `python -m loopback FOLDER`
     client.py       starts it for a test, and moves its levers
 
-Pretended are image builds, GPUs and isolation. Real are authentication, secrets, Volumes, code mounts, function
-bodies, retries, timeouts, cancellation, preemption, logs and web endpoints.
+Pretended are image builds, GPUs and isolation. Real are authentication, secrets, Volumes, code mounts,
+function bodies, retries, timeouts, cancellation, preemption, logs and web endpoints.
 """

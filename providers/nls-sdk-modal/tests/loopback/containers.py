@@ -1,4 +1,4 @@
-"""Containers: Modal's own runtime in a subprocess, on a copy of the code and of the Volumes; and their calls."""
+"""Containers: Modal's own runtime in a subprocess, on a copy of code and Volumes; and their calls."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -99,7 +100,7 @@ class Containers(Apps):
             function_def=definition,
             app_layout=self.layout(app_id),
         )
-        (container.folder / "arguments").write_bytes(arguments.SerializeToString())
+        Path(container.arguments).write_bytes(arguments.SerializeToString())
         return commands
 
     def _command(self, container: Container) -> str:
@@ -124,7 +125,7 @@ class Containers(Apps):
             "MODAL_SERVER_URL": self.grpc,
             "MODAL_TASK_ID": container.task,
             "MODAL_IS_REMOTE": "1",
-            "MODAL_CONTAINER_ARGUMENTS_PATH": str(container.folder / "arguments"),
+            "MODAL_CONTAINER_ARGUMENTS_PATH": container.arguments,
             "MODAL_OVERRIDE_HEADERS": f"x-loopback-task: {container.task}",
             "MODAL_HEARTBEAT_INTERVAL": "1",
             "PYTHONPATH": str(container.folder / "root"),
@@ -185,7 +186,8 @@ class Containers(Apps):
             os.killpg(container.process.pid, number)
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.environ().get("MODAL_TASK_ID") == container.task:
+                # Not its task id: another loopback on this machine counts from one too.
+                if process.environ().get("MODAL_CONTAINER_ARGUMENTS_PATH") == container.arguments:
                     process.kill()
 
     async def end(self, container: Container, *, number: int, grace: float) -> None:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from attrs import define, field
 
 Kind = Literal["unavailable", "drop", "lost", "slow", "torn"]
-"""`unavailable`: refused. `drop`: the stream breaks before the work is done; `lost`: after. `slow`: it takes its
-time. `torn`: a commit that stores a part and fails."""
+"""`unavailable`: refused. `drop`: the stream breaks before the work is done; `lost`: after. `slow`: it takes
+its time. `torn`: a commit that stores a part and fails."""
 
 _SAFE = frozenset({"ClientHello", "ContainerHello"})
 

@@ -196,5 +196,6 @@ async def serve(folder: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
     for container in world.containers.values():
-        world.kill(container)
+        if container.is_alive:
+            world.kill(container)
     os._exit(0)

@@ -1,4 +1,4 @@
-"""v2 Volumes: content-addressed blocks, and for each container a view of its own between commit and reload."""
+"""v2 Volumes: content-addressed blocks, and for each container a view between commit and reload."""
 
 from __future__ import annotations
 

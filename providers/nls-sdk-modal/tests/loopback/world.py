@@ -78,6 +78,11 @@ class Container:
     ended: float | None = None
 
     @property
+    def arguments(self) -> str:
+        """The file that the runtime reads what it is to do from."""
+        return str(self.folder / "arguments")
+
+    @property
     def is_alive(self) -> bool:
         return self.ended is None
 

@@ -1,8 +1,8 @@
 """A worker without torch, laid over the shipped one: each step's state is a hash of the one before.
 
-So a run that was resumed at a wrong step, or did one twice, ends with another adapter. What it does besides is
-said by the run's name: `slow`, `deadly` (dies at step 3, always), `mortal` (once), `mute` (never ready),
-`leaky` (tells its secrets).
+So a run that was resumed at a wrong step, or did one twice, ends with another adapter. What it does besides
+is said by the run's name: `slow`, `deadly` (dies at step 3, always), `mortal` (once), `mute` (never ready),
+`broken` (fails to start), `leaky` (tells its secrets).
 """
 
 from __future__ import annotations
