@@ -77,7 +77,20 @@ def test_servers_and_dry_runs_give_up_their_name_when_they_have_ended(earlier: T
     assert admit(task, record(earlier, "failed"))
     with pytest.raises(RunNameTaken) as caught:
         admit(task, record(earlier, "running"))
-    assert "cancel it first" in caught.value.hint
+    kind = earlier.kind
+    stop = "stop --run-name first" if kind == "serve" else f"cancel --run-name first --kind {kind}"
+    assert f"`nls-finetune {stop}`" in caught.value.hint
+
+
+def test_a_training_that_ran_out_of_memory_resumes_with_its_steps_split_otherwise() -> None:
+    recipe = Recipe(
+        per_device_batch_size=8, gradient_accumulation_steps=1, checkpoint_steps=7, logging_steps=1
+    )
+    stopped = record(TRAIN, "failed", progress=Progress(1, 10))
+    assert admit(evolve(TRAIN, recipe=recipe), stopped)
+    other = evolve(TRAIN, recipe=evolve(recipe, gradient_accumulation_steps=2))
+    with pytest.raises(RunNameTaken, match=r"\(recipe.effective_batch_size: 8, now 16\)"):
+        admit(other, stopped)
 
 
 def test_differences_name_what_decides_and_nothing_else() -> None:

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -43,6 +44,23 @@ def test_the_key_is_of_what_decides_the_result() -> None:
     ]
     assert {task.key for task in same} == {TRAIN.key}
     assert len({task.key for task in [TRAIN, *other]}) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"per_device_batch_size": 2, "gradient_accumulation_steps": 4}, True),
+        ({"logging_steps": 1, "checkpoint_steps": 1}, True),
+        ({"per_device_batch_size": 2}, False),
+        ({"gradient_checkpointing": True}, False),
+    ],
+)
+def test_how_a_training_is_run_is_not_its_identity_but_a_dry_runs(
+    changes: dict[str, Any], same: bool
+) -> None:
+    assert (attrs.evolve(TRAIN, recipe=attrs.evolve(TRAIN.recipe, **changes)).key == TRAIN.key) is same
+    dry = DryRun(name="first", base=BASE, data=DATA, recipe=TRAIN.recipe)
+    assert attrs.evolve(dry, recipe=attrs.evolve(dry.recipe, **changes)).key != dry.key
 
 
 def test_whether_a_server_is_detached_is_not_its_identity() -> None:

@@ -91,9 +91,9 @@ def test_a_failed_training_starts_again() -> None:
 
 def test_a_dry_run_is_a_run_of_its_own(provider: FakeProvider) -> None:
     job = TrainingJob(DATA, provider, name="first")
-    runs = [job.dry_run("model"), job.dry_run()]
-    assert [run.run_id for run in runs] == ["first-model.dry-run", "first-train.dry-run"]
-    assert [run.result() for run in runs] == [None, None]
+    for run in map(job.dry_run, ("model", "train")):
+        assert run.run_id == "first.dry-run"
+        assert run.result() is None
     assert [task.stage for task in provider.submitted if isinstance(task, DryRun)] == ["model", "train"]
     with pytest.raises(ConfigError, match="'model' or 'train'"):
         job.dry_run("merge")

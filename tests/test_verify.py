@@ -157,8 +157,18 @@ def test_a_provider_that_cannot_be_reached_is_not_the_datas_fault(paths: DataPat
     assert "no estimate: the volume is gone" in checks[-1].message
 
 
-def test_volumes() -> None:
-    assert not failed(verify_volumes(FakeProvider()))
+def test_volumes_leave_one_file_however_often_they_are_verified() -> None:
+    pushed = []
+
+    class Keeping(FakeProvider):
+        def push(self, path: Path) -> Artifact:
+            pushed.append(super().push(path))
+            return pushed[-1]
+
+    provider = Keeping()
+    for _ in range(2):
+        assert not failed(verify_volumes(provider))
+    assert pushed[0] == pushed[1]
 
 
 def test_volumes_that_give_back_something_else() -> None:

@@ -210,15 +210,19 @@ def find_upwards(name: str, start: Path) -> Path | None:
     return next((folder / name for folder in (start, *start.parents) if (folder / name).is_file()), None)
 
 
-def parse_assignment(text: str) -> tuple[str, Any]:
+def parse_assignment(text: str, *, example: str = "--set learning_rate=1e-4") -> tuple[str, Any]:
     """Read `KEY=VALUE`; the value is TOML where it can be (`1e-4`, `true`, `"a"`), else the text itself.
+
+    Args:
+        text: The assignment.
+        example: One that would do, for the hint.
 
     Raises:
         ConfigError: There is no `=`, or no key before it.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"{text!r} is not KEY=VALUE.", hint="For example: --set learning_rate=1e-4")
+        raise ConfigError(f"{text!r} is not KEY=VALUE.", hint=f"For example: {example}")
     try:
         parsed = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:

@@ -26,11 +26,15 @@ class _Task:
     _incidental: ClassVar[frozenset[str]] = frozenset()
     name: str
 
+    def decisive(self) -> dict[str, Any]:
+        """Everything that decides the result, as plain values: not the name, for one."""
+        body: dict[str, Any] = msgspec.to_builtins(self)
+        return {k: v for k, v in body.items() if k != "name" and k not in self._incidental}
+
     @property
     def key(self) -> str:
-        """SHA-256 over everything that decides the result: not the name, and artifacts by content alone."""
-        body: dict[str, Any] = msgspec.to_builtins(self)
-        decisive = {k: _content(v) for k, v in body.items() if k != "name" and k not in self._incidental}
+        """SHA-256 over what is decisive, artifacts by content alone."""
+        decisive = {k: _content(v) for k, v in self.decisive().items()}
         text = json.dumps({"kind": self.kind, **decisive}, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -38,6 +42,15 @@ class _Task:
     def run_id(self) -> str:
         """The run this task becomes: `NAME.KIND`, so that one name leads through all stages."""
         return f"{self.name}.{self.kind}"
+
+
+_HOW_IT_IS_RUN = frozenset(
+    {"per_device_batch_size", "gradient_accumulation_steps", "checkpoint_steps", "logging_steps"}
+)
+"""Hyperparameters that a training may be resumed with others of.
+
+Not `gradient_checkpointing`: it decides which optimizer trains, and one cannot go on from the other's state.
+"""
 
 
 def _content(value: Any) -> Any:
@@ -68,10 +81,16 @@ class Train(_Task):
     recipe: Recipe
     system: str = SYSTEM_PROMPT
 
+    def decisive(self) -> dict[str, Any]:
+        """As of any task, but of a step's batch its size alone, however it is split, and no intervals."""
+        values = super().decisive()
+        recipe = {k: v for k, v in values["recipe"].items() if k not in _HOW_IT_IS_RUN}
+        return {**values, "recipe": {**recipe, "effective_batch_size": self.recipe.effective_batch_size}}
+
 
 @frozen(kw_only=True)
 class DryRun(_Task):
-    """The start of a training, to see that it would work.
+    """The start of a training, to see that it would work; so that how it is run decides its result.
 
     Attributes:
         name: The run's name.

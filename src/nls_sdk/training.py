@@ -72,10 +72,14 @@ class TrainingJob:
         return train_run(self.provider, retry(lambda: self.provider.submit(task)), task)
 
     def dry_run(self, stage: str = "train") -> Run[None]:
-        """Start the same path, shortened, to see that it would work.
+        """Start the same path, shortened, to see that it would work: the run `NAME.dry-run`.
 
         Args:
             stage: `model` stops after the first forward pass; `train` after three steps and a checkpoint.
+
+        Raises:
+            DataError: The data has no examples, or has duplicates.
+            RunNameTaken: Another dry run of this name is under way.
         """
         return start_dry_run(self.provider, self.dry_run_task(stage))
 
@@ -85,7 +89,7 @@ class TrainingJob:
             raise ConfigError(f"dry_run({stage!r}): expected 'model' or 'train'.")
         full = self.task()
         return DryRun(
-            name=f"{self.name}-{stage}",
+            name=self.name,
             base=full.base,
             data=full.data,
             recipe=full.recipe,

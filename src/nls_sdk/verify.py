@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -153,7 +152,8 @@ def verify_volumes(provider: Provider) -> list[Check]:
     def look() -> list[Check]:
         with tempfile.TemporaryDirectory(prefix="nls-") as folder:
             sent, came = Path(folder, "sent"), Path(folder, "came")
-            sent.write_text(f"nls_sdk verify volumes {secrets.token_hex(8)}\n", "utf-8")
+            # Always the same bytes: stored by content, they are kept once.
+            sent.write_text("nls_sdk verify volumes\n", "utf-8")
             artifact = retry(lambda: provider.push(sent))
             retry(lambda: provider.pull(artifact, came))
             if came.read_bytes() != sent.read_bytes():

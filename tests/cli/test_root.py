@@ -34,6 +34,11 @@ def test_the_table_says_what_the_command_says(name: str) -> None:
     assert COMMANDS[name].help == (command.help or "").splitlines()[0]
 
 
+def test_the_hint_of_an_option_fits_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--provider", "local", "--option", "foo"]) == 2
+    assert "--option home=" in capsys.readouterr().err
+
+
 def test_every_command_has_the_shared_options() -> None:
     def leaves(command: click.Command) -> list[click.Command]:
         if not isinstance(command, click.Group):

@@ -155,6 +155,15 @@ def test_dry_run_is_named_after_its_configuration(call: Call, fake: FakeProvider
     assert first.name != second.name
 
 
+@pytest.mark.parametrize("stage", ["model", "train"])
+def test_a_dry_run_that_is_named_is_found_by_that_name(call: Call, fake: FakeProvider, stage: str) -> None:
+    assert call("dry-run", stage, "--run-name", "foo").out.startswith("fake:foo.dry-run succeeded")
+    assert "succeeded" in call("logs", "--run-name", "foo").out
+    assert call("train", "--run-name", f"foo-{stage}").code == 0
+    names = [record.run_id for record in fake.runs()]
+    assert names == ["foo.dry-run", f"foo-{stage}.train"]
+
+
 def test_merge_takes_exactly_the_adapter_of_that_name(call: Call, fake: FakeProvider) -> None:
     call("train", "--run-name", "one")
     call("train", "--run-name", "two", "--set", "seed=2")

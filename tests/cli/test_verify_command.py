@@ -72,6 +72,13 @@ def test_config_tries_the_options_of_plugins(
     assert not Path("h").exists()
 
 
+def test_config_with_a_port_that_there_is_not(call: Call) -> None:
+    Path("nls-finetune.toml").write_text("[serve]\nport = 99999\n")
+    done = call("verify", "config")
+    assert done.code == 1
+    assert "[serve]: port = 99999, but it must be from 0 to 65535." in done.out
+
+
 def test_config_with_a_wrong_assignment(call: Call) -> None:
     done = call("verify", "config", "--set", "lora_r=0")
     assert done.code == 1

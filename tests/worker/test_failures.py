@@ -26,6 +26,7 @@ def test_a_full_gpu() -> None:
     failed = explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "train")
     assert failed.message == "The GPU ran out of memory."
     assert "per_device_batch_size" in failed.hint
+    assert "same name: it resumes" in failed.hint
 
 
 def test_a_full_machine() -> None:

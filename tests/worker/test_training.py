@@ -104,6 +104,32 @@ def test_a_killed_training_ends_as_an_undisturbed_one(home: Home, recipe: Recipe
     assert end.outputs["adapter"].digest == undisturbed.outputs["adapter"].digest
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.1], ids=["lean", "TRL"])
+def test_a_killed_training_resumes_with_its_steps_split_otherwise(
+    home: Home, recipe: Recipe, told: list[Event], dropout: float
+) -> None:
+    """Not a step is skipped or seen twice; the checkpoint's own intervals give way to the new ones."""
+    whole = attrs.evolve(recipe, lora_dropout=dropout)
+    undisturbed = _train(home, whole, told, "undisturbed")
+    task = Train(name="killed", base=home.base, data=home.data, recipe=whole)
+    process = home.start(task)
+    for _ in read_until(process, partial(_reached, 5)):
+        pass
+    process.kill()
+    process.communicate()
+    split = attrs.evolve(
+        whole, per_device_batch_size=2, gradient_accumulation_steps=4, logging_steps=3, checkpoint_steps=5
+    )
+    events, _, _ = finish(home.start(attrs.evolve(task, recipe=split)))
+    end = events[-1]
+    assert isinstance(end, Succeeded)
+    assert [event.step for event in events if isinstance(event, Progress)][-2:] == [9, 12]
+    for name in ("examples", "tokens", "steps"):
+        assert end.metrics[name] == undisturbed.metrics[name], name
+    if not dropout:
+        assert end.metrics["final_loss"] == pytest.approx(undisturbed.metrics["final_loss"], abs=1e-4)
+
+
 def test_half_a_checkpoint_is_not_resumed_from(home: Home, recipe: Recipe, told: list[Event]) -> None:
     undisturbed = _train(home, recipe, told, "undisturbed")
     task = Train(name="killed", base=home.base, data=home.data, recipe=recipe)

@@ -66,6 +66,11 @@ def main() -> None:
                 tell(Progress(1, 2))
                 os.kill(os.getpid(), signal.SIGKILL)
             tell(run.write_done({}, {}))
+        case "halting":
+            if not (run.path / "checkpoints").exists():
+                (run.path / "checkpoints").mkdir()
+                tell(Progress(1, 2))
+            time.sleep(600)
         case "exiting":
             sys.exit(3)
         case "liar":

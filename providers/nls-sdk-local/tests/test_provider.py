@@ -217,6 +217,19 @@ def test_an_ended_dry_run_gives_its_name_to_another(provider: LocalProvider, tra
     assert len(list((provider.home / "runs" / "quick.dry-run").glob("events*.jsonl"))) == 2
 
 
+def test_checkpoints_outlive_attempts_that_told_nothing(provider: LocalProvider, train: Train) -> None:
+    task = evolve(train, name="halting")
+    run_id = provider.submit(task)
+    wait_for(lambda: provider.runs()[0].progress)
+    for _ in range(3):
+        provider.cancel(run_id)
+        with pytest.raises(RunNameTaken, match="learning_rate"):
+            provider.submit(evolve(task, recipe=evolve(task.recipe, learning_rate=1e-3)))
+        provider.submit(evolve(task, recipe=evolve(task.recipe, logging_steps=1)))
+    assert provider.runs()[0].task.recipe.logging_steps == 1  # type: ignore[union-attr]
+    assert (provider.home / "runs" / run_id / "checkpoints").is_dir()
+
+
 def test_a_finished_merge_keeps_its_name(provider: LocalProvider, train: Train) -> None:
     merge = Merge(name="quick", base="some/model", adapter=train.data)
     provider.submit(merge)

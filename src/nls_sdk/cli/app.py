@@ -83,7 +83,7 @@ class App:
     @property
     def provider_options(self) -> dict[str, Any]:
         """What the provider is made with: the config's table, and every `--option` over it."""
-        given = dict(parse_assignment(text) for text in self._options)
+        given = dict(parse_assignment(text, example="--option home=/srv/nls") for text in self._options)
         return {**self.settings.providers.get(self.provider_name, {}), **given}
 
     @cached_property

@@ -28,5 +28,5 @@ def __getattr__(name: str) -> Any:
     import pytest
 
     module = f"{__name__}.{_SUITES[name]}"
-    pytest.register_assert_rewrite(module)
+    pytest.register_assert_rewrite(module, f"{__name__}.waiting")
     return getattr(import_module(module), name)

@@ -48,7 +48,8 @@ class FakeProvider:
 
         Args:
             script: What tasks tell. By default trainings take their recipe's `max_steps`, or three steps,
-                everything that can be done succeeds, and servers are ready at once.
+                and go on where an earlier attempt was stopped; everything that can be done succeeds, and
+                servers are ready at once.
             url: The base URL that servers are ready at by default; port 9 of loopback refuses.
             api_key: The key that servers ask for.
             findings: What `check` returns.
@@ -67,7 +68,7 @@ class FakeProvider:
         match task:
             case Train() | DryRun():
                 total = task.recipe.max_steps or 3
-                for step in range(1, total + 1):
+                for step in range(self._reached(task) + 1, total + 1):
                     yield Progress(step, total, loss=1 / step, learning_rate=task.recipe.learning_rate)
                 outputs = {}
                 if isinstance(task, Train):
@@ -132,7 +133,9 @@ class FakeProvider:
             if admit(task, earlier.record() if earlier else None):
                 attempt, before = (earlier.attempt + 1, earlier.last_seq) if earlier else (1, 0)
                 script = iter(self._script(task, attempt))
-                self._runs[task.run_id] = _Run(task, script, self._tick(), attempt, before)
+                # A training resumes: what an earlier attempt reached is there before this one tells anything.
+                progress = earlier.record().progress if earlier and isinstance(task, Train) else None
+                self._runs[task.run_id] = _Run(task, script, self._tick(), attempt, before, progress)
         return task.run_id
 
     def runs(self) -> Sequence[RunRecord]:
@@ -171,6 +174,12 @@ class FakeProvider:
             raise RunNotFound(run_id, self._runs, place=self)
         return self._runs[run_id]
 
+    def _reached(self, task: Task) -> int:
+        """The step that a training came to in its earlier attempts."""
+        run = self._runs.get(task.run_id)
+        progress = run.record().progress if run else None
+        return progress.step if progress else 0
+
     def _stamped(self, event: Event, run: _Run) -> Event:
         return evolve(event, seq=run.last_seq + 1, time=self._tick())
 
@@ -188,6 +197,7 @@ class _Run:
     created: float
     attempt: int
     told_before: int
+    progress_before: Progress | None
     told: list[Event] = field(factory=list)
 
     @property
@@ -201,13 +211,14 @@ class _Run:
 
     def record(self) -> RunRecord:
         ready = next((event for event in self.told if isinstance(event, Ready)), None)
+        steps = (event for event in reversed(self.told) if isinstance(event, Progress))
         return RunRecord(
             run_id=self.task.run_id,
             task=self.task,
             state=state_of(self.end, ready=ready is not None, told=bool(self.told)),
             created=self.created,
             updated=self.told[-1].time if self.told else self.created,
-            progress=next((event for event in reversed(self.told) if isinstance(event, Progress)), None),
+            progress=next(steps, self.progress_before),
             end=self.end,
             url=ready.url if ready and not self.end else None,
         )

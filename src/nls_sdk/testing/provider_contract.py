@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from attrs import evolve
@@ -18,32 +17,34 @@ from attrs import evolve
 from ..artifacts import Artifact, fingerprint
 from ..dataset import Dataset
 from ..errors import ArtifactError, RunNameTaken, RunNotFound
-from ..events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded, dump_event
+from ..events import Cancelled, Failed, Log, Progress, Ready, Succeeded, dump_event
 from ..models import push_base, serve_run
 from ..providers import API_VERSION, ENDED, Check, Estimate, Provider, RunRecord
 from ..recipe import Recipe
-from ..tasks import Merge, Serve, Task, Train
+from ..tasks import Merge, Serve, Train
 from ..training import push_dataset
 from .random_model import make_random_model
+from .waiting import Waiting
 
 _PAIRS = [(f"find {word} in go files", f"lang:go {word}") for word in ("cats", "dogs", "owls", "eels")]
 _FOREVER = 1_000_000
+_STEPS_TO_KEEP = 3
+"""A checkpoint at every step, and this many told: the one before the last is stored for certain."""
 _SUBMIT_AND_DIE = """
 import os, pickle, signal, sys
-provider, task = pickle.load(sys.stdin.buffer)
-provider.submit(task)
+provider, tasks = pickle.load(sys.stdin.buffer)
+for task in tasks:
+    provider.submit(task)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
-E = TypeVar("E", bound=Event)
 
-
-class ProviderContract:
+class ProviderContract(Waiting):
     """Inherit it, and give it a fixture `provider`; each test is a promise that `Provider` makes.
 
     The jobs are real and small: a model of random weights is trained for two steps, and served. When the
-    fixture returns one provider for all tests (`scope="module"`), twelve workers are started, and seven of
-    them stopped early.
+    fixture returns one provider for all tests (`scope="module"`), seventeen workers are started, and twelve
+    of them stopped early.
 
     Attributes:
         soon: Seconds within which a method returns.
@@ -51,7 +52,6 @@ class ProviderContract:
     """
 
     soon: float = 10.0
-    patience: float = 600.0
 
     @pytest.fixture
     def model_folder(self, tmp_path: Path) -> Path:
@@ -64,8 +64,8 @@ class ProviderContract:
         pytest.skip("the suite was not told how to kill a worker (fixture kill_worker): unproven")
 
     @pytest.fixture
-    def submit_and_die(self, provider: Provider) -> Callable[[Serve], None]:
-        """How to submit a server from a process that is killed as soon as it has.
+    def submit_and_die(self, provider: Provider) -> Callable[..., None]:
+        """How to submit servers, in order, from one process that is killed as soon as it has.
 
         The provider is pickled for that; override it where it cannot be.
         """
@@ -74,9 +74,9 @@ class ProviderContract:
         except Exception as error:
             pytest.skip(f"the provider cannot be pickled (fixture submit_and_die): unproven: {error}")
 
-        def submit(task: Serve) -> None:
+        def submit(*tasks: Serve) -> None:
             command = [sys.executable, "-c", _SUBMIT_AND_DIE]
-            done = subprocess.run(command, input=pickle.dumps((provider, task)), capture_output=True)
+            done = subprocess.run(command, input=pickle.dumps((provider, tasks)), capture_output=True)
             assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
         return submit
@@ -110,6 +110,7 @@ class ProviderContract:
         assert provider.api_version == API_VERSION
         assert provider.name
         assert ":" not in provider.name
+        assert " object at 0x" not in repr(provider), "its repr says which provider it is"
 
     def test_checks_are_findings_with_a_fix(self, provider: Provider) -> None:
         """`check` finds, and never raises."""
@@ -254,7 +255,7 @@ class ProviderContract:
 
     # A run that is stopped
 
-    def test_cancel_stops_a_run_and_the_next_start_goes_on(self, provider: Provider, endless: Train) -> None:
+    def test_cancel_stops_a_run(self, provider: Provider, endless: Train) -> None:
         """Polls do not wait; cancelling twice is cancelling once; a cancelled run can be started again."""
         provider.submit(endless)
         begun = time.monotonic()
@@ -269,6 +270,37 @@ class ProviderContract:
         assert self._record(provider, endless).state == "cancelled"
         provider.submit(endless)
         assert self._record(provider, endless).state not in ENDED
+
+    def test_a_training_goes_on_where_it_was_stopped(self, provider: Provider, endless: Train) -> None:
+        """Its checkpoints outlive an attempt that told nothing, and no other configuration replaces them.
+
+        How its steps are split into forward passes is no part of the configuration.
+        """
+        task = evolve(endless, name="stopped", recipe=evolve(endless.recipe, checkpoint_steps=1))
+        batch, passes = task.recipe.per_device_batch_size, task.recipe.gradient_accumulation_steps
+        split = evolve(task.recipe, per_device_batch_size=batch // 2, gradient_accumulation_steps=passes * 2)
+        smaller = evolve(task, recipe=split)
+        other = evolve(task, recipe=evolve(task.recipe, learning_rate=2e-3))
+        try:
+            reached = last = 0
+            provider.submit(task)
+            while reached < _STEPS_TO_KEEP:
+                progress = self._until(provider, task.run_id, Progress, after=last)
+                reached, last = progress.step, progress.seq
+            for _ in range(2):
+                provider.cancel(task.run_id)
+                last = self._until_ended(provider, task.run_id)[-1].seq
+                kept = self._record(provider, task).progress
+                assert kept is not None, "the record forgot what an earlier attempt reached"
+                assert kept.step >= reached
+                with pytest.raises(RunNameTaken, match="learning_rate"):
+                    provider.submit(other)
+                provider.submit(smaller)
+            assert self._record(provider, task).task == smaller
+            resumed = self._until(provider, task.run_id, Progress, after=last)
+            assert resumed.step > 1, "it started from the beginning"
+        finally:
+            self._cancel_if_there(provider, task)
 
     def test_cancelling_an_ended_run_changes_nothing(self, provider: Provider, train: Train) -> None:
         """What succeeded stays so."""
@@ -317,7 +349,7 @@ class ProviderContract:
     # A server
 
     def test_a_server_is_ready_until_it_is_cancelled(self, provider: Provider, server: Serve) -> None:
-        """It answers whoever has its key; the key stands in no event and no record."""
+        """It answers whoever has its key; the key stands in no event, no record and no repr."""
         provider.submit(server)
         ready = self._until(provider, server.run_id, Ready)
         assert ready.url.endswith("/v1")
@@ -328,7 +360,7 @@ class ProviderContract:
         key = provider.api_key(server.run_id)
         if key is not None:
             told = [dump_event(event) for event in provider.events(server.run_id)]
-            assert not [text for text in (*told, repr(record)) if key in text]
+            assert not [text for text in (*told, repr(record), repr(provider)) if key in text]
         with pytest.raises(RunNameTaken):
             provider.submit(evolve(server, config=evolve(server.config, model_name="another")))
         provider.cancel(server.run_id)
@@ -339,43 +371,20 @@ class ProviderContract:
         assert self._record(provider, server).state not in ENDED
 
     def test_a_server_that_is_not_detached_ends_with_its_owner(
-        self, provider: Provider, server: Serve, submit_and_die: Callable[[Serve], None]
+        self, provider: Provider, server: Serve, submit_and_die: Callable[..., None]
     ) -> None:
-        """Whoever asked for it and was killed leaves nothing running that the user does not know of."""
-        task = evolve(server, name="owned")
+        """Whoever asked for it and was killed leaves nothing running that the user does not know of.
+
+        One that was asked for as detached stays, and so does one that was taken over as such while it lived.
+        """
+        owned, taken = evolve(server, name="owned"), evolve(server, name="taken-over")
+        detached = evolve(server, name="detached", detached=True)
         try:
-            submit_and_die(task)
-            assert isinstance(self._until_ended(provider, task.run_id)[-1], Cancelled)
+            submit_and_die(owned, detached, taken, evolve(taken, detached=True))
+            assert isinstance(self._until_ended(provider, owned.run_id)[-1], Cancelled)
+            for task in (detached, taken):
+                self._until(provider, task.run_id, Ready)
+                assert self._record(provider, task).state == "ready"
         finally:
-            self._cancel_if_there(provider, task)
-
-    # How the tests wait
-
-    def _until_ended(self, provider: Provider, run_id: str) -> list[Event]:
-        self._until(provider, run_id, Succeeded, Failed, Cancelled)
-        return list(provider.events(run_id))
-
-    def _until(self, provider: Provider, run_id: str, *kinds: type[E], after: int = 0) -> E:
-        """The first event of these kinds numbered above `after`; the run must not end without it."""
-        deadline, seen = time.monotonic() + self.patience, after
-        while time.monotonic() < deadline:
-            for event in provider.events(run_id, after=seen):
-                seen = event.seq
-                if isinstance(event, kinds):
-                    return event
-                assert not isinstance(event, Succeeded | Failed | Cancelled), f"{run_id} ended: {event}"
-            time.sleep(0.02)
-        raise AssertionError(f"{run_id}: nothing of {[kind.__name__ for kind in kinds]} in {self.patience} s")
-
-    def _finished(self, provider: Provider, task: Task) -> list[Event]:
-        provider.submit(task)
-        events = self._until_ended(provider, task.run_id)
-        assert isinstance(events[-1], Succeeded), events
-        return events
-
-    def _record(self, provider: Provider, task: Task) -> RunRecord:
-        return next(record for record in provider.runs() if record.run_id == task.run_id)
-
-    def _cancel_if_there(self, provider: Provider, task: Task) -> None:
-        if task.run_id in [record.run_id for record in provider.runs()]:
-            provider.cancel(task.run_id)
+            for task in (owned, detached, taken):
+                self._cancel_if_there(provider, task)

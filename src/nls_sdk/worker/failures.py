@@ -9,13 +9,11 @@ from ..errors import NlsError
 from ..events import Failed
 from ..tasks import DryRun, Merge, Serve, Train
 
-_LESS_MEMORY_IN_TRAINING = (
-    "Halve per_device_batch_size and double gradient_accumulation_steps, which trains the same, or set "
-    "gradient_checkpointing."
-)
+_SMALLER_PASSES = "Halve per_device_batch_size and double gradient_accumulation_steps, which trains the same"
 _LESS_MEMORY = {
-    Train.kind: _LESS_MEMORY_IN_TRAINING,
-    DryRun.kind: _LESS_MEMORY_IN_TRAINING,
+    Train.kind: f"{_SMALLER_PASSES}, and start it again under the same name: it resumes. If that is not "
+    "enough, set gradient_checkpointing, under another name: it starts from the beginning.",
+    DryRun.kind: f"{_SMALLER_PASSES}, or set gradient_checkpointing.",
     Merge.kind: "Close other programs, or merge on a machine with more memory: the base model's weights must "
     "fit.",
     Serve.kind: "Close other programs, or serve on a machine with more memory: the model's weights must fit.",
@@ -34,7 +32,7 @@ def again(kind: str) -> str:
 
 
 def less_memory(kind: str) -> str:
-    """How a task of this kind is made to fit the memory."""
+    """How a task of this kind is made to fit the memory, and what starting it again saves."""
     return _LESS_MEMORY[kind]
 
 

@@ -29,7 +29,7 @@ from nls_sdk.errors import ConfigError, RunNameTaken
 from nls_sdk.events import Cancelled, Event, Failed, Progress, Ready, Succeeded, Terminal
 from nls_sdk.providers import RunRecord, state_of
 from nls_sdk.rundir import RunDirectory, write_json
-from nls_sdk.tasks import Serve, Task
+from nls_sdk.tasks import Serve, Task, Train
 from nls_sdk.worker.failures import again
 
 from .log import EventWriter, newest_first, read_events
@@ -134,9 +134,12 @@ class LocalRun:
             if progress or ready:
                 break
         end = last if isinstance(last, Succeeded | Failed | Cancelled) else end
+        task = self._task()
+        if isinstance(task, Train):
+            progress = progress or self._earlier_progress()
         return RunRecord(
             run_id=self.run_id,
-            task=self._task(),
+            task=task,
             state=state_of(end, ready=ready is not None, told=last is not None),
             created=created,
             updated=last.time if last else created,
@@ -144,6 +147,14 @@ class LocalRun:
             end=end,
             url=ready.url if ready and not end else None,
         )
+
+    def _earlier_progress(self) -> Progress | None:
+        """What the attempts before the present one reached; once there is some, they are of one task."""
+        for file in reversed(self._earlier_logs()):
+            for event in newest_first(file):
+                if isinstance(event, Progress):
+                    return event
+        return None
 
     def exists(self) -> bool:
         """Whether something was ever asked under this name."""
@@ -234,7 +245,8 @@ class LocalRun:
         return max((last.seq for last in lasts if last), default=0)
 
     def _earlier_logs(self) -> list[Path]:
-        return list(self.path.glob("events-*.jsonl"))
+        """The logs of the attempts before the present one, oldest first."""
+        return sorted(self.path.glob("events-*.jsonl"), key=lambda file: int(file.stem.partition("-")[2]))
 
     # Starting it
 

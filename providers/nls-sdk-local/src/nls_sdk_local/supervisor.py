@@ -177,7 +177,7 @@ def _death(code: int, kind: str) -> Failed:
     if -code == signal.SIGKILL:
         hint = (
             "Mostly that is the system out of memory (`dmesg | grep -i oom` tells). "
-            f"{less_memory(kind)} {again(kind)}"
+            f"{again(kind)} {less_memory(kind)}"
         )
     return Failed(f"the worker was killed ({name}).", hint=hint)
 
