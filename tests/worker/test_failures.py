@@ -68,3 +68,14 @@ def test_anything_else_is_one_line() -> None:
     assert "traceback" in failed.hint
     assert explain(ValueError("\n first\nsecond"), "train").message == "ValueError: first"
     assert explain(ValueError(), "train").message == "ValueError"
+
+
+def test_a_full_gpu_is_told_of_with_its_numbers() -> None:
+    text = (
+        "CUDA out of memory. Tried to allocate 120.00 MiB. GPU 0 has a total capacity of 139.80 GiB of which "
+        "11.12 MiB is free. Including non-PyTorch memory, this process has 139.78 GiB memory in use."
+    )
+    failed = explain(torch.OutOfMemoryError(text), "train")
+    assert failed.message == (
+        "The GPU ran out of memory: it has 139.80 GiB, 11.12 MiB were free, and 120.00 MiB more were needed."
+    )

@@ -159,6 +159,9 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
         name = f"checkpoint-{self.state.global_step}"
         staged = self._staging / name
+        self.accelerator.wait_for_everyone()
+        if not self.args.should_save:
+            return
         self._meter.save(staged)
         publish(staged, self._checkpoints / name)
         rotate_checkpoints(str(self._checkpoints), save_total_limit=_KEPT)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .batch import Fields
+from .compiling import compile_any_length
 from .functions import rms_norm, rotate
 from .projection import Projection
 
@@ -92,10 +93,8 @@ class Decoder:
         Args:
             options: Those of `torch.compile`.
         """
-        before = torch.compile(Layer.before, fullgraph=True, **options)
-        after = torch.compile(Layer.after, fullgraph=True, **options)
-        self._before = lambda layer, *tensors: before(layer, *_any_length(tensors))
-        self._after = lambda layer, *tensors: after(layer, *_any_length(tensors))
+        self._before = compile_any_length(Layer.before, **options)
+        self._after = compile_any_length(Layer.after, **options)
 
     def projections(self) -> Iterator[Projection]:
         """All of them, from the first layer to the last."""
@@ -112,13 +111,6 @@ class Decoder:
         for layer in self.layers:
             hidden = self._after(layer, hidden, attend(*self._before(layer, hidden, cos, sin)))
         return rms_norm(hidden.index_select(0, fields.places), self._norm, self._epsilon)
-
-
-def _any_length(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Tensors whose first dimension a compilation shall leave open."""
-    for tensor in tensors:
-        torch._dynamo.maybe_mark_dynamic(tensor, 0)
-    return tensors
 
 
 def unfit(model: Any) -> str | None:

@@ -42,10 +42,10 @@ def score(logits: Tensor, labels: Tensor, answers: Tensor, dtype: torch.dtype) -
         The loss, and its gradient by the logits.
     """
     share = torch.where(labels >= 0, 1.0 / answers, 0.0)[:, None]
-    target = labels.clamp(min=0).long()[:, None]
+    target = labels.clamp(min=0)[:, None]
     log_total = logits.logsumexp(-1, keepdim=True)
-    loss = ((log_total - logits.gather(1, target)) * share).sum()
-    is_target = torch.arange(logits.shape[1], device=logits.device) == target
+    loss = ((log_total - logits.gather(1, target.long())) * share).sum()
+    is_target = torch.arange(logits.shape[1], dtype=torch.int32, device=logits.device) == target
     probability = (logits - log_total).exp()
     return loss, (torch.where(is_target, probability - 1, probability) * share).to(dtype)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .adapter import FlatAdapter
 from .attention import FlashAttention, PaddedAttention
 from .batch import Batch, Fields, Shape
+from .compiling import compile_any_length
 from .decoder import Decoder
 from .graphs import Recorder
 from .loss import Scoring, answer_loss, score
@@ -25,12 +25,13 @@ class LeanStep:
         means: What it uses.
     """
 
-    def __init__(self, model: Any, means: Means) -> None:
+    def __init__(self, model: Any, means: Means, *, backend: str = "inductor") -> None:
         """Prepare a model that `decoder.unfit` finds fit.
 
         Args:
             model: transformers' model with PEFT's layers in it; its adapter's parameters become views.
             means: What to use.
+            backend: What compiles, as `torch.compile` calls it.
         """
         self.means = means
         self._decoder = Decoder(model, joined=means.joined)
@@ -38,8 +39,8 @@ class LeanStep:
         self.adapter = FlatAdapter(list(self._decoder.projections()), model.dtype)
         self._score: Scoring = score
         if means.compiled:
-            self._decoder.compile()
-            self._score = torch.compile(score, dynamic=True, fullgraph=True)
+            self._decoder.compile(backend=backend)
+            self._score = compile_any_length(score, backend=backend)
         self._attention = FlashAttention if means.flash else PaddedAttention
         assert self.adapter.values.grad is not None
         self._recorder = Recorder(self._run, self.adapter.values.grad) if means.graphs else None

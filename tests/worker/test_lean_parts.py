@@ -1,0 +1,152 @@
+"""The lean step's parts, each on its own."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import attrs
+import pytest
+import torch
+from peft import get_peft_model
+from torch._dynamo.utils import counters
+from transformers import Qwen3Config
+
+from nls_sdk import Recipe
+from nls_sdk.worker.data import Row
+from nls_sdk.worker.devices import choose_device
+from nls_sdk.worker.lean.batch import Shape, pack
+from nls_sdk.worker.lean.loader import Packer
+from nls_sdk.worker.lean.means import WITHOUT, Means, choose
+from nls_sdk.worker.lean.memory import predict
+from nls_sdk.worker.lean.shapes import fit, plan, split
+from nls_sdk.worker.lean.step import LeanStep
+from nls_sdk.worker.loading import load_model
+from nls_sdk.worker.meter import Meter
+from nls_sdk.worker.sampling import StepSampler
+from nls_sdk.worker.trainer import lora_config
+
+CPU = torch.device("cpu")
+PLAIN = Means(joined=False, flash=False, compiled=False, graphs=False)
+
+
+def rows_of(*lengths: int) -> list[Row]:
+    return [Row(list(range(3, 3 + length)), length // 2) for length in lengths]
+
+
+def gradient(model: Path, means: Means, shape: Shape | None = None) -> torch.Tensor:
+    """The adapter's gradient of a batch in which every adapter counts."""
+    torch.manual_seed(0)
+    tuned = get_peft_model(load_model(model, torch.float32, CPU), lora_config(Recipe(lora_r=8)))
+    for name, parameter in tuned.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    step = LeanStep(tuned.get_base_model(), means, backend="aot_eager")
+    rows = rows_of(7, 12, 30)
+    step(pack(rows, shape or Shape.of(rows), step_answers=25))
+    assert step.adapter.values.grad is not None
+    return step.adapter.values.grad
+
+
+def test_joining_the_adapters_changes_no_gradient(tiny_model: Path) -> None:
+    apart = gradient(tiny_model, PLAIN)
+    joined = gradient(tiny_model, attrs.evolve(PLAIN, joined=True))
+    assert apart.abs().max() > 0.01
+    torch.testing.assert_close(joined, apart, rtol=1e-4, atol=1e-6)
+
+
+def test_what_fills_a_shape_changes_no_gradient(tiny_model: Path) -> None:
+    filled = gradient(tiny_model, PLAIN, Shape(64, 40, 5, 30))
+    torch.testing.assert_close(filled, gradient(tiny_model, PLAIN), rtol=1e-4, atol=1e-6)
+
+
+def test_compiled_layers_change_no_gradient_and_serve_all_layers(tiny_model: Path) -> None:
+    torch._dynamo.reset()
+    counters.clear()
+    got = gradient(tiny_model, attrs.evolve(PLAIN, joined=True, compiled=True))
+    torch.testing.assert_close(got, gradient(tiny_model, PLAIN), rtol=1e-4, atol=1e-6)
+    assert counters["stats"]["unique_graphs"] == 3, "before attention, after it, and the loss"
+
+
+def test_the_planned_shapes_are_few_and_hold_every_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randint(20, 130, (1000,), generator=generator).tolist()
+    rows = rows_of(*lengths)
+    sampler, packer = StepSampler(lengths, step_size=8, seed=1), Packer(most_tokens=10_000)
+    packer.plan(rows, sampler, 8, epochs=3)
+    assert 1 <= len(packer.shapes) <= 8
+    tokens = room = 0
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        order = list(sampler)
+        for start in range(0, len(order), 8):
+            (batch,) = packer([rows[i] for i in order[start : start + 8]])
+            assert batch.shape in packer.shapes
+            tokens, room = tokens + batch.trained, room + batch.shape.tokens
+    assert tokens / room > 0.85
+
+
+def test_a_step_that_does_not_fit_is_parted_into_batches_of_like_size() -> None:
+    rows = rows_of(*range(10, 90, 5))
+    parts = split(rows, 250)
+    assert sorted(row for part in parts for row in (len(r.tokens) for r in part)) == [*range(10, 90, 5)]
+    sizes = [sum(len(row.tokens) for row in part) for part in parts]
+    assert max(sizes) <= 250
+    assert len(parts) == math.ceil(sum(sizes) / 250)
+    assert [len(part) for part in split(rows_of(300, 400), 250)] == [1, 1]
+
+
+def test_processes_share_a_step_and_know_all_its_answers() -> None:
+    rows = rows_of(10, 20, 30, 40, 50)
+    shares = [Packer(most_tokens=1000, rank=rank, world=2)(rows) for rank in range(2)]
+    assert [share[0].examples for share in shares] == [3, 2]
+    assert {int(share[0].vector[-1]) for share in shares} == {75}
+    assert Packer(most_tokens=1000, rank=7, world=8)(rows) == []
+
+
+def test_a_batch_that_no_shape_holds_keeps_its_own() -> None:
+    small, large = Shape(64, 16, 4, 30), Shape(128, 32, 8, 60)
+    assert fit(Shape(60, 10, 4, 20), [small, large]) == small
+    assert fit(Shape(60, 10, 4, 40), [small, large]) == large
+    assert fit(Shape(129, 10, 4, 40), [small, large]) == Shape(129, 10, 4, 40)
+    assert plan([Shape(60, 10, 4, 20)]) == [Shape(64, 16, 4, 20)]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "answers", "measured"), [(704, 160, 5.79e9), (5440, 1264, 16.50e9), (10688, 2560, 28.16e9)]
+)
+def test_memory_is_predicted_as_measured_on_an_h200(tokens: int, answers: int, measured: float) -> None:
+    """Peaks of benchmarks/train_speed.py for Qwen3-1.7B at batches of 8, 64 and 128."""
+    config = Qwen3Config(
+        vocab_size=151936,
+        hidden_size=2048,
+        intermediate_size=6144,
+        num_hidden_layers=28,
+        num_attention_heads=16,
+        num_key_value_heads=8,
+        head_dim=128,
+    )
+    memory = predict(
+        config,
+        weights=3_441_149_952,
+        trained=17_432_576,
+        shape=Shape(tokens, answers, 8, 128),
+        compiled=True,
+    )
+    assert memory.total == pytest.approx(measured, rel=0.1)
+    assert str(memory).endswith(f"logits {memory.logits / 1e9:.1f})")
+
+
+def test_a_means_can_be_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WITHOUT, "graphs, compiled")
+    means, reasons = choose(choose_device("cpu"), torch.float32, Recipe())
+    assert means == PLAIN
+    assert reasons == [f"graphs: {WITHOUT} names it", f"compiled: {WITHOUT} names it"]
+
+
+def test_the_share_of_the_peak_is_told_where_it_is_known() -> None:
+    meter = Meter(lambda _: None, 1)
+    assert meter.utilization(1000.0) is None
+    meter.work = (4 * 1.72e9, 989e12)
+    assert meter.utilization(66_577.0) == pytest.approx(0.463, abs=1e-3)
+    assert meter.utilization(None) is None
