@@ -14,7 +14,7 @@ from .rates import account_rates, price
 
 HUGGING_FACE, TRACKING = "huggingface-secret", "wandb-secret"
 _KEYS = {HUGGING_FACE: ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), TRACKING: ("WANDB_API_KEY",)}
-_OLDEST = (1, 6)
+_OLDEST = (1, 6, 3)
 
 
 def checks(options: Options) -> Iterator[Check]:
@@ -52,10 +52,10 @@ def _guard(name: str, look: Callable[[], Check]) -> Check:
 
 def _client() -> Check:
     version = metadata.version("modal")
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
     if not _OLDEST <= numbers < (2, 0):
-        fix = "pip install --upgrade 'modal>=1.6,<2'"
-        return Check("modal client", "failed", f"{version} is not of 1.6 or a later 1.x", fix)
+        fix = "pip install --upgrade 'modal>=1.6.3,<2'"
+        return Check("modal client", "failed", f"{version} is not 1.6.3 or a later 1.x", fix)
     return Check("modal client", "ok", version)
 
 

@@ -136,7 +136,9 @@ def _see(attempt: Attempt, files: Sequence[Entry], data: dict[str, bytes]) -> Se
     if attempt.end in data:
         end = load_event(data[attempt.end].decode())
         assert isinstance(end, _ENDS)
-        told = _before(told, end)
+        # A reader with an old view may have declared what the container had told itself: its own word counts.
+        if isinstance(end, Cancelled) or not any(isinstance(event, _ENDS) for event in told):
+            told = _before(told, end)
     lease = next((entry.mtime for entry in files if entry.path == attempt.lease), None)
     return Seen(attempt, asked, asked.read_task(), call, told, machines, lease)
 

@@ -90,6 +90,7 @@ class Containers(Apps):
             view = View(copy, self.volume_folder(mount.volume_id))
             view.reload()
             container.views[mount.volume_id] = view
+            self.mount_points.add(mount.mount_path)
             path, source = shlex.quote(mount.mount_path), shlex.quote(str(copy))
             commands += f"mkdir -p {path} && mount --bind {source} {path} && "
         app_id = self.functions[container.fn_id].app_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -198,4 +199,8 @@ async def serve(folder: Path) -> None:
     for container in world.containers.values():
         if container.is_alive:
             world.kill(container)
+    for path in world.mount_points:
+        # Made for the mounts, and empty; another loopback may still use it.
+        with contextlib.suppress(OSError):
+            Path(path).rmdir()
     os._exit(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,9 @@ class View:
         for name in changed[: round(len(changed) * share)]:
             try:
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source / name, target / name)
+                staged = (target / name).with_name(f".{Path(name).name}.{threading.get_ident()}")
+                shutil.copy2(source / name, staged)
+                staged.replace(target / name)
                 self.base[name] = now[name]
             except (FileNotFoundError, NotADirectoryError):
                 continue

@@ -107,6 +107,7 @@ class World:
         self.mounts: dict[str, dict[str, str]] = {}
         self.files: dict[str, bytes] = {}
         self.uploaded: list[int] = []
+        self.mount_points: set[str] = set()
         self.apps: dict[str, App] = {}
         self.functions: dict[str, Fn] = {}
         self.calls: dict[str, Call] = {}
