@@ -70,7 +70,7 @@ def test_the_key_is_asked_for_and_told_nowhere(
         told = [dump_event(event) for event in provider.events("quick.serve")]
         assert not [text for text in told if key in text]
         assert "***" in " ".join(told)
-        stranger = Endpoint(endpoint.url, api_key="another")
+        stranger = Endpoint(endpoint.url, api_key="another", cold_timeout=60.0)
         with pytest.raises(Exception, match="401"):
             stranger.translate("a question")
         # From another process of the same account.

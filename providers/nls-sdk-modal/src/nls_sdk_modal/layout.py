@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from nls_sdk.events import Progress
 from nls_sdk.tasks import Task, dump_task, load_task
 
 MOUNT = "/nls"
@@ -102,6 +103,7 @@ class Asked:
         device: What the worker is to work on; see `nls_sdk.worker`.
         port: Where a server listens.
         lease: Seconds that a server outlives its client's last sign of life; 0 outlives it for good.
+        reached: How far a training's earlier attempts came; None while no step is done.
     """
 
     task: dict[str, Any]
@@ -118,6 +120,7 @@ class Asked:
     device: str = "auto"
     port: int = 8000
     lease: float = 0.0
+    reached: Progress | None = None
 
     @classmethod
     def of(cls, task: Task, **more: Any) -> Asked:

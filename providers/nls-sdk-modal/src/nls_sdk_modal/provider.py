@@ -7,8 +7,11 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+
+from attrs import asdict
 
 from nls_sdk.admission import admit
 from nls_sdk.artifacts import Artifact
@@ -61,6 +64,13 @@ class ModalProvider:
         self._waker = Waker()
         self._submitting = threading.Lock()
         self._price: Price | None = None
+
+    def __repr__(self) -> str:
+        given = asdict(self.options, filter=lambda field, value: value != field.default)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **asdict(self.options)), ()
 
     def check(self) -> Sequence[Check]:
         """Whether jobs can run: client, token, workspace, environment, secrets, price."""
@@ -205,6 +215,7 @@ class ModalProvider:
             created=time.time(),
             client=secrets.token_hex(8),
             after=earlier.last_seq if earlier else 0,
+            reached=earlier.record().progress if earlier and isinstance(task, Train) else None,
             app=options.serve_app if is_server else options.app,
             function=deploying.function_of(task),
             gpu=options.gpu,

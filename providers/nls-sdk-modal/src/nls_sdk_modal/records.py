@@ -95,7 +95,7 @@ class Seen:
             state=_state(last, end, ready),
             created=self.asked.created,
             updated=max(last.time, self.asked.created) if last else self.asked.created,
-            progress=next((e for e in reversed(self.told) if isinstance(e, Progress)), None),
+            progress=next((e for e in reversed(self.told) if isinstance(e, Progress)), self.asked.reached),
             end=end,
             url=ready.url if ready and not end else None,
             seconds=self.seconds,
