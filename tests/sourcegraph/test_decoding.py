@@ -1,10 +1,13 @@
 """The decoding grammar: every sentence is good, and every answer of the generator is a sentence."""
 
+import re
+
 import pytest
 from sourcegraph.sentences import sentences
 
 from nls_sdk.sourcegraph import grammar, lint, validate
 from nls_sdk.sourcegraph.decoding import longest_sentence
+from nls_sdk.sourcegraph.terminals import LONGEST_REGEXP
 from nls_sdk.synthetic import generate
 
 llguidance = pytest.importorskip("llguidance")
@@ -85,5 +88,22 @@ def test_what_is_refused_or_silent_is_no_sentence(query: str, accepts) -> None:
 
 
 def test_both_notations_have_the_same_rules() -> None:
-    assert grammar("lark").count("\n") == grammar("ebnf").count("\n")
+    lark, ebnf = ({line.split()[0].strip(":") for line in grammar(n).splitlines()} for n in ("lark", "ebnf"))
+    assert {name.removeprefix("RULE_").lower() for name in lark} | {"root"} == {
+        name.removesuffix("_t") for name in ebnf
+    }
     assert grammar("ebnf").startswith("root ::= start\n")
+
+
+def test_every_name_in_the_ebnf_is_a_rule() -> None:
+    texts_and_classes = r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]'
+    bare = re.sub(texts_and_classes, " ", grammar("ebnf"))
+    defined = set(re.findall(r"^(\w+) ::=", bare, re.MULTILINE))
+    assert set(re.findall(r"[a-z]\w*", bare)) == defined
+
+
+def test_the_ebnf_repeats_nothing_without_end() -> None:
+    texts_and_classes = r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]'
+    bare = re.sub(texts_and_classes, " ", grammar("ebnf"))
+    assert re.findall(r"[*+]|\{\d+,\}", bare) == []
+    assert f"{{0,{LONGEST_REGEXP}}}" in bare
