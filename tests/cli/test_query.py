@@ -28,6 +28,14 @@ def test_check_a_file(call: Call, tmp_path: Path) -> None:
     assert call("query", "check", "--file", str(tmp_path / "none.txt")).code == 2
 
 
+def test_a_file_with_a_byte_order_mark_and_line_ends_of_windows(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "queries.txt"
+    file.write_bytes("\ufeffrepo:a b\r\nrepo:a b\u2028c\r\nlang:py x\r\n".encode())
+    done = call("query", "check", "--file", str(file), "--json")
+    assert [row["query"] for row in done.json["queries"]] == ["repo:a b", "repo:a b\u2028c", "lang:py x"]
+    assert [row["server_valid"] for row in done.json["queries"]] == [True, True, False]
+
+
 def test_pattern_type(call: Call) -> None:
     assert call("query", "check", "a** b").code == 0
     assert call("query", "check", "a** b", "--pattern-type", "regexp").code == 1

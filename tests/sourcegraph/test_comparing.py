@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sourcegraph.strategies import PATTERN_TYPES, QUERIES, TEXTS, WORDS, parts
+from sourcegraph.strategies import MIXED, PATTERN_TYPES, QUERIES, TEXTS, WORDS, parts
 
 from nls_sdk.sourcegraph import QueryError, canonical, equivalent, validate
 
@@ -30,6 +30,13 @@ SAME = [
     ("type:commit since:yesterday", "after:Yesterday type:commit"),
     ("content:foo", '"foo"'),
     ("a a repo:x repo:x", "repo:x a"),
+    ("repo:has.path(a) rev:c:b x", "revision:b:c r:contains.path(a) x"),
+    ('type:commit after:"2 Weeks Ago"', 'type:commit after:"2  weeks ago"'),
+    ("type:commit after:2024-01-01", "type:commit since:2024.01.01"),
+    ('type:commit after:"january 1 2024"', "type:commit after:1/1/2024"),
+    ("count:all x", "count:99999999 x"),
+    (r"/a\.b/", "a.b"),
+    ("repo:@ x", "x"),
 ]
 OTHER = [
     ("repo:a OR repo:b x", "(repo:a OR repo:b) x"),
@@ -46,6 +53,12 @@ OTHER = [
     ('repo:"has.path(a)"', "repo:has.path(a)"),
     ("type:diff after:yesterday", "type:diff before:yesterday"),
     ("a (b or c)", "(a b) or c"),
+    ("repo:has.path(a) rev:dev x", "repo:has.path(a) rev:main x"),
+    ("repo:has.path(a) rev:dev x", "repo:has.path(a) x"),
+    ("-repo:a rev:dev x", "-repo:a x"),
+    ("-repo:a@x: y", "-repo:a@x y"),
+    ("-repo:a@x:w y", "-repo:a@w:x y"),
+    ('type:commit after:"1\tnov 2020"', 'type:commit after:"1 nov 2020"'),
 ]
 
 
@@ -67,7 +80,7 @@ def test_refused_queries() -> None:
     assert not equivalent("lang:py x", "x lang:py")
 
 
-@given(st.one_of(QUERIES, TEXTS), PATTERN_TYPES)
+@given(st.one_of(QUERIES, TEXTS, MIXED), PATTERN_TYPES)
 def test_canonical_is_idempotent(query: str, pattern_type: str) -> None:
     assume(not validate(query, pattern_type))
     once = canonical(query, pattern_type)
@@ -81,13 +94,13 @@ def test_equivalence(a: str, b: str, c: str) -> None:
     assert not (equivalent(a, b) and equivalent(b, c)) or equivalent(a, c)
 
 
-@given(parts(), st.randoms())
+@given(parts(mixed=True), st.randoms())
 def test_order_does_not_matter(items: list[str], random) -> None:
     shuffled = random.sample(items, len(items))
     assert equivalent(" ".join(items), " ".join(shuffled))
 
 
-@given(parts())
+@given(parts(mixed=True))
 def test_aliases_do_not_matter(items: list[str]) -> None:
     aliases = {
         "repo:": "r:",
@@ -96,6 +109,12 @@ def test_aliases_do_not_matter(items: list[str]) -> None:
         "-file:": "NOT f:",
         "lang:": "Language:",
         "count:": "Count:",
+        "rev:": "Revision:",
+        "author:": "AUTHOR:",
+        "-author:": "NOT author:",
+        "after:": "since:",
+        "before:": "until:",
+        "message:": "msg:",
     }
     other = [
         next((item.replace(old, new, 1) for old, new in aliases.items() if item.startswith(old)), item)
@@ -104,7 +123,7 @@ def test_aliases_do_not_matter(items: list[str]) -> None:
     assert equivalent(" ".join(items), "   ".join(other))
 
 
-@given(parts(), st.data())
+@given(parts(mixed=True), st.data())
 def test_every_mutation_of_meaning_matters(items: list[str], data) -> None:
     items = list(dict.fromkeys(items))
     at = data.draw(st.integers(0, len(items) - 1))

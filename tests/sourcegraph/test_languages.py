@@ -1,5 +1,7 @@
 """Linguist's table."""
 
+import pytest
+
 from nls_sdk.sourcegraph.languages import language, spellings, suggestion
 
 
@@ -17,6 +19,27 @@ def test_suggestions() -> None:
     assert suggestion("pyton") == "Python"
     assert suggestion("haskelll") == suggestion("haksell") == suggestion("haskeli") == "Haskell"
     assert suggestion("qqqq") is None
+
+
+@pytest.mark.parametrize(
+    ("extension", "name"),
+    [
+        ("pl", "Perl"),
+        ("cs", "C#"),
+        ("h", "C"),
+        ("fs", "F#"),
+        ("ml", "OCaml"),
+        ("ex", "Elixir"),
+        (".kt", "Kotlin"),
+    ],
+)
+def test_an_extension_suggests_its_best_known_language(extension: str, name: str) -> None:
+    assert suggestion(extension) == name
+
+
+@pytest.mark.parametrize("text", ["", "k8s", "x1", '"'])
+def test_a_short_word_is_no_slip_of_the_pen(text: str) -> None:
+    assert suggestion(text) is None
 
 
 def test_every_spelling_names_its_language() -> None:

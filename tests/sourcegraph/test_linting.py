@@ -12,10 +12,18 @@ SILENT = {
     "unknown_visibility": ["visibility:secret x"],
     "unknown_patterntype": ["patterntype:fuzzy x"],
     "unknown_predicate": ["file:has.owners(x)", "repo:has.Path(x)", "file:contains(x)"],
-    "empty_value": ["lang: go", 'repo:"" x'],
+    "empty_value": ["lang: go", 'repo:"" x', "lang:(go OR python) x", "repo:"],
+    "ignored_language": ["lang:go,python x"],
+    "ignored_patterntype": ["patterntype:regexp (a.* or b) c"],
+    "odd_date": [
+        "type:commit after:2023",
+        "type:commit after:30 days ago",
+        'type:commit after:"jan 2023"',
+        "type:commit after:7d",
+    ],
     "dangling_parenthesis": ["(a or b", "repo:x foo ("],
     "unbalanced_quote": ['say "hello', "'a b"],
-    "operator_as_text": ["a AND", "OR a", "not"],
+    "operator_as_text": ["a AND", "OR a", "not", "NOT(foo)", "a not(repo:b)"],
     "negated_term": ["a -b", "a !b", '-"a b"'],
     "unknown_field": ["branch:main x", "x ext:go", "sort:stars", "in:file x", "topic:ml"],
     "markdown": ["```repo:foo x```", "`repo:foo x`", "```\nfoo\n```"],
@@ -37,6 +45,14 @@ CLEAN = [
     "x visibility:any type:path",
     'repo:"has.thing(x)" y',
     "don't",
+    "user: admin",
+    "class: foo",
+    'patterntype:literal "foo bar"',
+    'type:commit after:"2 weeks ago"',
+    'type:commit after:"last monday" before:yesterday',
+    'type:commit after:"january 31 2024"',
+    'type:commit after:"monday at 5"',
+    "patterntype:regexp (a.* or b)",
     "sure lang:go x",
 ]
 
@@ -58,6 +74,40 @@ def test_a_group_that_a_regexp_search_forgets() -> None:
 @pytest.mark.parametrize("query", CLEAN)
 def test_clean(query: str) -> None:
     assert lint(query) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "fix"),
+    [
+        ("x -word", "Write NOT word."),
+        ('x -"foo bar"', 'Write NOT "foo bar".'),
+        ("x -/a b/", "Write NOT /a b/."),
+        ("x -NOT", 'Leave it out, or write "-NOT" to search for it.'),
+        ("x -(a b)", "Write NOT a NOT b to leave out both, (NOT a OR NOT b) to leave out what has both."),
+        ('x -"foo', "Write NOT, a space and one term."),
+    ],
+)
+def test_how_to_exclude_a_term(query: str, fix: str) -> None:
+    (finding,) = lint(query)
+    assert (finding.kind, finding.fix) == ("negated_term", fix)
+
+
+@pytest.mark.parametrize("query", ["x NOT word", 'x NOT "foo bar"', "x NOT /a b/", 'x "-NOT"'])
+def test_what_is_advised_is_clean(query: str) -> None:
+    assert validate(query) + lint(query) == []
+
+
+@pytest.mark.parametrize(("query", "at"), [("x (foo) (bar", 8), ("(a or b", 0), ("f(x) repo:a (", 12)])
+def test_the_place_of_a_dangling_parenthesis(query: str, at: int) -> None:
+    (finding,) = (each for each in lint(query) if each.kind == "dangling_parenthesis")
+    assert finding.start == at
+
+
+def test_a_group_after_a_filter() -> None:
+    assert "(lang:A OR lang:B)" in lint("lang:(go OR python) x")[0].fix
+    assert "repo:(A|B)" in lint("repo:(a OR b) x")[0].fix
+    assert "(lang:go OR lang:python)" in lint("lang:go,python x")[0].fix
+    assert validate("(lang:go OR lang:python) x") == validate("repo:(a|b) x") == []
 
 
 @given(QUERIES)

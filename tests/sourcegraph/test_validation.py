@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from sourcegraph.strategies import PATTERN_TYPES, QUERIES, TEXTS
 
-from nls_sdk.sourcegraph import validate
+from nls_sdk.sourcegraph import lint, validate
 
 REFUSED = {
     "bad_regexp": [
@@ -21,12 +21,14 @@ REFUSED = {
     "bad_boolean": ["case:maybe x"],
     "bad_yes_no_only": ["fork:all x", "archived:include x"],
     "bad_count": ["count:0 x", "count:-1 x", "count:2147483648 x", "count:ten x"],
-    "bad_timeout": ["timeout:10 x", "timeout:10seconds x"],
+    "bad_timeout": ["timeout:10 x", "timeout:10seconds x", "timeout:\uff11\uff10s", "timeout:99999999999h x"],
     "bad_select": ["select:symbols x", "select:commit.added x"],
     "bad_date": [
         "type:commit after:last-week",
         "type:diff before:2024/01/01",
         'type:commit after:"this week"',
+        "type:commit after:\uff12\uff10\uff12\uff14-01-01",
+        'type:commit after:"\uff11 nov 2020"',
     ],
     "not_negatable": ["-type:diff x", "NOT case:yes x", "-repo:has.description(a)", "-file:has.content(a)"],
     "not_repeatable": ["fork:yes fork:no x", "(case:yes a) case:no"],
@@ -51,6 +53,7 @@ REFUSED = {
         "repo:has(a)",
         "repo:contains(x)",
         "repo:x rev:at.time(whenever)",
+        "repo:x rev:at.time(\uff12\uff10\uff12\uff14-01-01)",
         "file:has.contributor([)",
         'repo:has.meta("a)',
     ],
@@ -65,6 +68,8 @@ ACCEPTED = [
     "fork:o x",
     "count:all",
     "timeout:1m30s x",
+    "timeout:2562047h47m x",
+    'type:commit after:"12345 +9900"',
     "select:symbol.enum-member x",
     "type:anything",
     "rev:a:b repo:c",
@@ -112,6 +117,19 @@ def test_a_finding_names_the_place_and_the_fix() -> None:
     assert (finding.start, finding.end) == (4, 11)
     assert "python" in finding.fix
     assert str(finding).startswith("column 5: ")
+
+
+def test_an_advice_on_not_before_a_group_has_both_operators() -> None:
+    (finding,) = validate("x NOT (a and b)")
+    assert "NOT a NOT b for NOT (a OR b)" in finding.fix
+    assert "(NOT a OR NOT b) for NOT (a AND b)" in finding.fix
+    assert validate("x NOT a NOT b") == validate("x (NOT a OR NOT b)") == []
+
+
+def test_a_filter_without_a_language() -> None:
+    (finding,) = validate("lang:")
+    assert "names no language" in finding.message
+    assert lint("lang:") == []
 
 
 def test_too_many_alternatives() -> None:

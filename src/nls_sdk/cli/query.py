@@ -99,8 +99,8 @@ def _given(text: str | None, file: Path | None) -> Iterable[tuple[str, str]]:
     if file is None:
         return [("", text or "")]
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = file.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise DataError(f"cannot be read: {reason}.", path=file) from None
-    return [(f"{file}:{number}: ", line) for number, line in enumerate(lines, 1) if line.strip()]
+    return [(f"{file}:{number}: ", line.rstrip("\r")) for number, line in enumerate(lines, 1) if line.strip()]

@@ -23,7 +23,7 @@ class BasicQuery:
 
     Attributes:
         filters: In the order of the text, `content:` not among them.
-        pattern: The expression of terms, or None.
+        pattern: The expression of terms, with no filter in it, or None.
     """
 
     filters: tuple[Filter, ...]

@@ -15,10 +15,10 @@ from .basic import basic_queries
 from .findings import QueryError
 from .meaning import meaning
 from .reading import parse
-from .regexes import is_literal
-from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, Query, is_empty
+from .regexes import literal
+from .syntax import Form, Kind, Node, Operator, Pattern, PatternType, Query, is_empty
 from .validation import validate
-from .writing import is_bare_word, quote, slashes, without_escaped_slashes, write_filter
+from .writing import is_bare_word, quote, slashes, without_escaped_slashes
 
 _Terms: TypeAlias = "str | tuple[Kind, tuple[_Terms, ...]]"
 
@@ -98,20 +98,20 @@ def _join(kind: Kind, operands: Iterable[_Terms]) -> _Terms:
 
 
 def _term(node: Node, mode: PatternType) -> str:
-    if isinstance(node, Filter):
-        return write_filter(node)
     assert isinstance(node, Pattern)
     text = f"content:{quote(node.text)}" if mode is PatternType.STRUCTURAL else _searched(node)
     return f"NOT {text}" if node.negated else text
 
 
 def _searched(term: Pattern) -> str:
-    literal = term.text
+    text = term.text
     if term.form is Form.SLASHED:
-        literal = without_escaped_slashes(term.text)
-        if not is_literal(literal):
-            return slashes(literal)
-    return literal if is_bare_word(literal) else quote(literal)
+        source = without_escaped_slashes(term.text)
+        only = literal(source)
+        if only is None:
+            return slashes(source)
+        text = only
+    return text if is_bare_word(text) else quote(text)
 
 
 def _write(terms: _Terms) -> str:

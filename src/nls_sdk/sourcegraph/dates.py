@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 from .scanner import end_of
@@ -31,18 +31,19 @@ WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 _NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 _MONTH_NAME = "|".join([*MONTHS, *(name[:3] for name in MONTHS)])
 
-_UNIX = re.compile(r"(\d{5,})(?: ([+-])(\d\d)(\d\d))?\Z")
+_UNIX = re.compile(r"(\d{5,})(?: ([+-])(\d\d)(\d\d))?\Z", re.ASCII)
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:[T ](\d\d?):(\d\d):(\d\d)(?:[.,]\d+)?(?: ?(Z|[+-]\d\d:\d\d|[+-]\d{4}))?)?\Z"
+    r"(?:[T ](\d\d?):(\d\d):(\d\d)(?:[.,]\d+)?(?: ?(Z|[+-]\d\d:\d\d|[+-]\d{4}))?)?\Z",
+    re.ASCII,
 )
-_DOTTED = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)\Z")
-_SLASHED = re.compile(r"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{4})\Z")
-_GERMAN = re.compile(r"(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})\Z")
+_DOTTED = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)\Z", re.ASCII)
+_SLASHED = re.compile(r"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{4})\Z", re.ASCII)
+_GERMAN = re.compile(r"(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})\Z", re.ASCII)
 _NAMED = re.compile(
     rf"(?:(?P<day>\d\d?) +(?P<name>{_MONTH_NAME})|(?P<name2>{_MONTH_NAME}) +(?P<day2>\d\d?))"
     r",? +(?P<year>\d{4})\Z",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -68,13 +69,55 @@ def is_date(text: str) -> bool:
     return read_date(text) is not None
 
 
+def reads_oddly(text: str) -> bool:
+    """Whether the server passes over a word of a date, or takes a bare number in it for an hour.
+
+    So it reads ``2023`` as that many hours after midnight, ``30`` likewise, and ``jan 2023`` too.
+    """
+    return _absolute(text) is None and any(
+        (way == "word" and piece not in _CONNECTING)
+        or (way == "clock" and piece.isdigit() and before != "at")
+        for before, piece, way in _pieces(text.lower())
+    )
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str, str]]:
+    """The phrases of a natural date, each with the one before it and with where it leads."""
+    before = ""
+    for match, way, _ in _matches(text):
+        piece = match[0].strip()
+        yield before, piece, way
+        before = piece
+
+
+def is_known(moment: datetime) -> bool:
+    """Whether a date that was read is one that Python can tell."""
+    return moment is not _BEYOND
+
+
+def normal_date(text: str) -> str:
+    """A date that the server takes, however it is spelt, in one spelling that it reads the same."""
+    moment = _absolute(text)
+    if moment is not None:
+        try:
+            return text if moment is _BEYOND else _iso(moment.astimezone(UTC))
+        except OverflowError:
+            return text
+    normal = " ".join(text.lower().split())
+    return text.lower() if _absolute(normal) else normal
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().removesuffix("T00:00:00+00:00")
+
+
 def _absolute(text: str) -> datetime | None:
     if match := _UNIX.match(text):
-        zone = UTC
-        if match[2]:
-            offset = timedelta(hours=int(match[3]), minutes=int(match[4]))
-            zone = timezone(offset if match[2] == "+" else -offset)
         try:
+            zone = UTC
+            if match[2]:
+                offset = timedelta(hours=int(match[3]), minutes=int(match[4]))
+                zone = timezone(offset if match[2] == "+" else -offset)
             return datetime.fromtimestamp(int(match[1]), zone)
         except (ValueError, OverflowError, OSError):
             return _BEYOND
@@ -154,27 +197,34 @@ def _phrases() -> list[tuple[re.Pattern[str], str, str]]:
 
 
 _PHRASES = _phrases()
+_CONNECTING = frozenset(["at", "of", "on", "the", "in", "a", "an", "and", "month"])
 _LEADING_SPACE = re.compile(_S)
 
 
 def _natural(text: str, now: datetime) -> datetime | None:
     text = text.lower()
     moment = now
+    end = end_of(_LEADING_SPACE, text, 0)
+    for match, way, unit in _matches(text):
+        try:
+            moment = _BEYOND if moment is _BEYOND else _move(moment, way, unit, match)
+        except (ValueError, OverflowError):
+            moment = _BEYOND
+        end = match.end()
+    return None if end < len(text) or moment == now else moment
+
+
+def _matches(text: str) -> Iterator[tuple[re.Match[str], str, str]]:
+    """The phrases of a natural date in lower case, up to what is none, each with its way and its unit."""
     position = end_of(_LEADING_SPACE, text, 0)
-    if position == len(text):
-        return None
     while position < len(text):
         for pattern, way, unit in _PHRASES:
             if (match := pattern.match(text, position)) and match.end() > position:
-                try:
-                    moment = _BEYOND if moment is _BEYOND else _move(moment, way, unit, match)
-                except (ValueError, OverflowError):
-                    moment = _BEYOND
+                yield match, way, unit
                 position = match.end()
                 break
         else:
-            return None
-    return None if moment == now else moment
+            return
 
 
 def _move(moment: datetime, way: str, unit: str, match: re.Match[str]) -> datetime:

@@ -26,6 +26,8 @@ def grammar(notation: Literal["lark", "ebnf"] = "lark") -> str:
 
     Args:
         notation: ``lark`` for llguidance (and vLLM's structured outputs), ``ebnf`` for xgrammar.
+            EBNF bounds how often things repeat, and not the length of a word as a whole: it has every
+            sentence of the other, and longer ones.
 
     Returns:
         The grammar's text; its first rule is ``start``.

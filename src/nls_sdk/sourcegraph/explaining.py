@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .basic import BasicQuery, basic_queries
-from .dates import read_date
+from .dates import is_known, read_date
 from .fields import FIELDS, Value
 from .findings import QueryError
 from .languages import language
@@ -21,6 +21,14 @@ _RESULTS = {
     "symbol": "symbols",
     "diff": "diffs of commits",
     "commit": "commits",
+}
+_VISIBLE = ("public", "private")
+_SELECTED = {
+    "repo": "their repositories",
+    "file": "their files",
+    "content": "their contents",
+    "symbol": "their symbols",
+    "commit": "their commits",
 }
 _SWITCHES = {
     "fork": {"yes": "forks too", "no": "no forks", "only": "only forks"},
@@ -76,27 +84,29 @@ def _sentence(basic: BasicQuery, mode: PatternType) -> str:
     parts = [f"Finds {what}"]
     if basic.pattern is not None:
         parts.append(f"with {_terms(basic.pattern, mode)}")
-    parts += [phrase for entry in basic.filters if (phrase := _phrase(entry))]
-    return ", ".join([" ".join(parts[:2]), *parts[2:]])
+    phrases = [phrase for entry in basic.filters if (phrase := _phrase(entry))]
+    if what == "all repositories":
+        phrases = [phrase.replace("in repositories ", "", 1) for phrase in phrases]
+        if phrases and phrases[0].startswith(("matching", "that", "with a", "with the")):
+            parts[0] += f" {phrases.pop(0)}"
+    return ", ".join([" ".join(parts), *phrases])
 
 
 def _terms(node: Node, mode: PatternType) -> str:
-    match node:
-        case Operator():
-            joint = "or" if node.kind is Kind.OR else "and"
-            texts = [_terms(operand, mode) for operand in node.operands]
-            texts = [
-                f"({t})" if isinstance(o, Operator) else t for t, o in zip(texts, node.operands, strict=True)
-            ]
-            return f" {joint} ".join(texts)
-        case Pattern():
-            what = f'"{node.text}"'
-            if mode is PatternType.STRUCTURAL:
-                what = f"the structure {what}"
-            elif node.form is Form.SLASHED:
-                what = f"a match of /{node.text}/"
-            return f"no {what.removeprefix('a ')}" if node.negated else what
-    return str(node)
+    if isinstance(node, Operator):
+        joint = "or" if node.kind is Kind.OR else "and"
+        texts = [_terms(operand, mode) for operand in node.operands]
+        texts = [
+            f"({t})" if isinstance(o, Operator) else t for t, o in zip(texts, node.operands, strict=True)
+        ]
+        return f" {joint} ".join(texts)
+    assert isinstance(node, Pattern)
+    what = f'"{node.text}"'
+    if mode is PatternType.STRUCTURAL:
+        what = f"the structure {what}"
+    elif node.form is Form.SLASHED:
+        what = f"a match of /{node.text}/"
+    return f"no {what.removeprefix('a ')}" if node.negated else what
 
 
 def _phrase(entry: Filter) -> str:
@@ -111,21 +121,23 @@ def _phrase(entry: Filter) -> str:
     if entry.field in _SWITCHES:
         return _SWITCHES[entry.field][switch(entry.value)]
     if entry.field == "repo":
-        name, _at, revisions = entry.value.partition("@")
+        # In a repository left out, @ is an ordinary character.
+        name, _at, revisions = (entry.value, "", "") if entry.negated else entry.value.partition("@")
         text = f"{no}in repositories matching {name}" if name else "in all repositories"
         return f"{text} at {_list(revisions.split(':'), 'and')}" if revisions else text
     if entry.field == "visibility":
-        return "" if entry.value.lower() == "any" else f"in {entry.value.lower()} repositories"
+        return f"in {entry.value.lower()} repositories" if entry.value.lower() in _VISIBLE else ""
+    if entry.field == "select":
+        whole, _, part = entry.value.partition(".")
+        return f"showing only {_SELECTED[whole]}{f' ({part})' if part else ''}"
     if entry.field == "count":
         return "all results" if entry.value == "all" else f"at most {entry.value} results"
     if field.value is Value.LANGUAGE:
         return f"{no}in {language(entry.value) or entry.value}"
-    if field.value is Value.DATE and (moment := read_date(entry.value)) and entry.value[:1].isdigit():
-        return (
-            f"{field.summary} {entry.value}"
-            if "-" in entry.value
-            else f"{field.summary} {entry.value} ({moment.date()})"
-        )
+    if field.value is Value.DATE and (moment := read_date(entry.value)) and is_known(moment):
+        day = str(moment.date())
+        said = entry.value if entry.value.startswith(day) else f"{entry.value} ({day})"
+        return f"{field.summary} {said}"
     return f"{no}{field.summary} {entry.value}"
 
 

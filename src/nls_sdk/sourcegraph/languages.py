@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 _LONGEST_ALIAS = 40
+_SHORTEST_SLIP = 4  # in fewer letters, a word with another letter is another word
 
 
 @cache
@@ -27,11 +28,15 @@ def _table() -> dict[str, str]:
 
 @cache
 def _by_extension() -> dict[str, str]:
+    """Languages by their extensions: those whose first one it is go first, then those with the most."""
+    ranked = [
+        (rank > 0, -len(entry["extensions"]), extension.removeprefix("."), name)
+        for name, entry in _linguist().items()
+        for rank, extension in enumerate(entry["extensions"])
+    ]
     found: dict[str, str] = {}
-    for name, entry in sorted(_linguist().items(), key=lambda item: -len(item[1]["extensions"])):
-        for rank, extension in enumerate(entry["extensions"]):
-            if rank == 0 or extension not in found:
-                found[extension.removeprefix(".")] = name
+    for _, _, extension, name in sorted(ranked, key=lambda each: each[:2]):
+        found.setdefault(extension, name)
     return found
 
 
@@ -59,7 +64,7 @@ def suggestion(alias: str) -> str | None:
     key = _key(alias).strip("\".'")
     if name := _by_extension().get(key):
         return name
-    if len(key) > _LONGEST_ALIAS + 1:
+    if not _SHORTEST_SLIP <= len(key) <= _LONGEST_ALIAS + 1:
         return None
     near = [key, *_without_a_letter(key)]
     return next((table[each] for table in (_table(), _by_stump()) for each in near if each in table), None)

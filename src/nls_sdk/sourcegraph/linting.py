@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .dates import is_known, read_date, reads_oddly
 from .fields import FIELDS, Value
 from .findings import Finding, QueryError
 from .predicates import PREDICATES
 from .reading import SPELLINGS, parse
+from .scanner import quoted
 from .syntax import Filter, Form, Kind, Node, Operator, Pattern, PatternType, Query, leaves, span
+from .values import CHECKS
 
 TYPES = ("file", "path", "repo", "symbol", "diff", "commit", "structural")
 """Every value of ``type:`` that finds something."""
@@ -41,9 +44,12 @@ _ADVICE = {
     ),
     **dict.fromkeys(("repogroup",), "Use context: or repo:."),
 }
-_WORD_FIELD = re.compile(r"-?([A-Za-z]+):(?=[^\s:/]|\Z)")
+_WORD_FIELD = re.compile(r"-?([A-Za-z]+):(?=[^\s:/])")
 _LOOKS_LIKE_PREDICATE = re.compile(r"(?i:has|contains|at)(?:\.[A-Za-z.]*)?\(.*\)\Z", re.DOTALL)
 _NEGATED_TERM = re.compile(r"[-!](?=[A-Za-z_\"'(/])")
+_NOT_OF_A_GROUP = re.compile(r"(?i:not)\(")
+_WITH_QUOTES = (PatternType.KEYWORD, PatternType.REGEXP)
+"""The pattern types in which quotes are not ordinary characters."""
 _PROSE = re.compile(
     r"\s*(?:(?:here(?:'s| is| are)|sure|the query|try)\b[^:\"]*:\s|(?:query|answer|output):\s)", re.IGNORECASE
 )
@@ -66,8 +72,19 @@ def lint(query: str | Query, pattern_type: str = "keyword") -> list[Finding]:
         return []
     found = [*_text(read.text), *_whole(read)]
     for leaf in leaves(read.tree):
-        found += _filter(leaf) if isinstance(leaf, Filter) else _term(leaf, read.pattern_type)
-    return sorted(found, key=lambda finding: finding.start)
+        found += _filter(leaf) if isinstance(leaf, Filter) else _term(leaf, read)
+    return sorted(_apart(found), key=lambda finding: finding.start)
+
+
+def _apart(found: list[Finding]) -> list[Finding]:
+    """The findings without those of quotes that are part of a term with a minus."""
+    negated = [finding for finding in found if finding.kind == "negated_term"]
+    return [
+        finding
+        for finding in found
+        if finding.kind != "unbalanced_quote"
+        or not any(each.start <= finding.start and finding.end <= each.end for each in negated)
+    ]
 
 
 def _text(text: str) -> Iterator[Finding]:
@@ -79,16 +96,17 @@ def _text(text: str) -> Iterator[Finding]:
 
 def _whole(query: Query) -> Iterator[Finding]:
     for entry in query.empty:
+        yield from _empty(entry, query)
+    if (why := query.forgiven) is not None:
+        message = f"{why.message} So all parentheses are searched for."
+        yield Finding("dangling_parenthesis", why.start, why.end, message, why.fix)
+    if query.ignored is not None:
         yield _at(
-            entry,
-            "empty_value",
-            f"{entry.name}: has no value and is dropped.",
-            "Write the value right after the colon.",
+            query.ignored,
+            "ignored_patterntype",
+            "The server ignores it, as it cannot read the query with the terms taken literally.",
+            "Write AND between the groups and the other terms, or use /RE/ for a regular expression.",
         )
-    if query.literal_parens:
-        at = max(query.text.find("("), 0)
-        message = "A parenthesis never closes, so all of them are searched for."
-        yield Finding("dangling_parenthesis", at, at + 1, message, "Close it, or quote the text around it.")
     if any(entry.field == "rev" for entry in query.filters):
         for entry in query.filters:
             if entry.field == "repo" and entry.predicate is not None:
@@ -100,6 +118,23 @@ def _whole(query: Query) -> Iterator[Finding]:
                 )
     if query.pattern_type is PatternType.REGEXP and query.tree is not None:
         yield from _forgotten(query.tree)
+
+
+def _empty(entry: Filter, query: Query) -> Iterator[Finding]:
+    name = entry.name
+    message = f"{name}: has no value and is dropped."
+    fix = "Write the value right after the colon."
+    if entry in query.filters:  # It stands alone: then the server does not drop it, but looks at it.
+        check = CHECKS.get(entry.field)
+        if check is not None and check(entry.value) is not None:
+            return
+        message = f"{name}: has no value and filters nothing."
+    elif query.text.startswith("(", entry.end):
+        message = f"{name}: takes no group, so it is dropped and the group is searched for."
+        fix = f"Write ({name}:A OR {name}:B)."
+        if FIELDS[entry.field].value in (Value.REGEXP, Value.REPOSITORY):
+            fix = f"Write ({name}:A OR {name}:B), or a regular expression: {name}:(A|B)."
+    yield _at(entry, "empty_value", message, fix)
 
 
 def _forgotten(tree: Node) -> Iterator[Finding]:
@@ -125,6 +160,18 @@ def _filter(entry: Filter) -> Iterator[Finding]:
             f"{entry.field}:{entry.value} has no effect, or finds nothing.",
             f"Write one of {', '.join(known)}.",
         )
+    if kind is Value.LANGUAGE and entry.value.partition(",")[2]:
+        each = [name.strip() for name in entry.value.split(",") if name.strip()]
+        joined = " OR ".join(f"{entry.name}:{name}" for name in each)
+        yield _at(entry, "ignored_language", "What follows the comma is ignored.", f"Write ({joined}).")
+    if kind is Value.DATE and reads_oddly(entry.value) and (moment := read_date(entry.value)):
+        read = f"as {moment:%Y-%m-%d %H:%M}" if is_known(moment) else "as a moment long ago or far ahead"
+        yield _at(
+            entry,
+            "odd_date",
+            f"{entry.value} is read {read}: a bare number is an hour, and an unknown word nothing.",
+            'Write 2024-01-31, or in quotes "2 weeks ago" or "january 31 2024".',
+        )
     if (
         entry.field in ("repo", "file", "rev")
         and entry.predicate is None
@@ -140,10 +187,10 @@ def _filter(entry: Filter) -> Iterator[Finding]:
         )
 
 
-def _term(term: Pattern, mode: PatternType) -> Iterator[Finding]:
+def _term(term: Pattern, query: Query) -> Iterator[Finding]:
     if term.form is not Form.BARE:
         return
-    text = term.text
+    text, mode = term.text, query.pattern_type
     if text.lower() in ("and", "or", "not"):
         yield _at(
             term,
@@ -153,24 +200,45 @@ def _term(term: Pattern, mode: PatternType) -> Iterator[Finding]:
         )
     if mode is PatternType.STRUCTURAL:
         return
+    if _NOT_OF_A_GROUP.match(text):
+        yield _at(
+            term,
+            "operator_as_text",
+            f"{text[:3]} is part of a word here, so it is searched for.",
+            "Write NOT, a space and one term or filter, without parentheses.",
+        )
     if text.startswith("`") or (text.endswith("`") and text.count("`") == 1):
         yield _at(term, "markdown", "A backtick is searched for.", "Leave the backticks out.")
-    if text.count('"') % 2 or text.startswith(("'", '"')):
+    negated = _NEGATED_TERM.match(text) is not None
+    if mode in _WITH_QUOTES and not negated and (text.count('"') % 2 or text.startswith(("'", '"'))):
         yield _at(
             term,
             "unbalanced_quote",
             "A quote is searched for, as a character.",
             "Close it, with a space after it, or leave it out.",
         )
-    if _NEGATED_TERM.match(text):
-        yield _at(
-            term,
-            "negated_term",
-            f"{text[0]} does not exclude a term; it is searched for.",
-            f"Write NOT {text[1:]}.",
-        )
+    if negated:
+        message = f"{text[0]} does not exclude a term; it is searched for."
+        end, fix = _exclusion(term, query)
+        yield Finding("negated_term", term.start, end, message, fix)
     if (match := _WORD_FIELD.match(text)) and (advice := _ADVICE.get(match[1].lower())):
         yield _at(term, "unknown_field", f"{match[1]}: is no filter, so it is searched for.", advice)
+
+
+def _exclusion(term: Pattern, query: Query) -> tuple[int, str]:
+    """Where what stands after ``-`` or ``!`` ends, and how to leave it out."""
+    rest = term.text[1:]
+    if rest.lower() in ("and", "or", "not"):
+        return term.end, f'Leave it out, or write "{term.text}" to search for it.'
+    if rest.startswith("("):
+        return term.end, "Write NOT a NOT b to leave out both, (NOT a OR NOT b) to leave out what has both."
+    start, end = term.end - len(rest), term.end
+    if query.pattern_type in _WITH_QUOTES and rest[0] in "\"'/" and (inside := quoted(query.text, start)):
+        end = max(end, inside[1])
+    fix = f"NOT {query.text[start:end]}"
+    # What to write has to be fine itself.
+    fine = not lint(fix, query.pattern_type.value)
+    return end, f"Write {fix}." if fine else "Write NOT, a space and one term."
 
 
 def _at(leaf: Filter | Pattern, kind: str, message: str, fix: str) -> Finding:

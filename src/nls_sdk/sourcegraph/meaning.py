@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
+from .dates import normal_date
 from .fields import FIELDS, Value
 from .languages import language
 from .predicates import PREDICATES
@@ -15,6 +16,9 @@ from .values import switch
 from .writing import write_filter
 
 _PARTS = re.compile(r"\s*(?i:(?:path|file):(?P<path>[^\s\"'()]+)|content:(?P<content>[^\s\"'()]+))")
+EVERYTHING = 99_999_999
+"""What the server makes of ``count:all``."""
+
 _BARE_PATH = re.compile(r"\s*([^\s\"'():]+)\s*\Z")
 
 
@@ -25,12 +29,14 @@ def meaning(filters: Iterable[Filter]) -> list[str]:
     names, and what changes nothing is left out.
     """
     filters = tuple(filters)
-    revisions = [entry for entry in filters if entry.field == "rev"]
-    names_repository = any(entry.field == "repo" and not entry.negated for entry in filters)
+    repositories = [entry for entry in filters if entry.field == "repo" and not entry.negated]
+    named = any(entry.predicate is None and entry.value.strip("@:") for entry in repositories)
+    revisions = [entry for entry in filters if entry.field == "rev"] if named else []
+    names_repository = named or any(entry.predicate is not None for entry in repositories)
     return [
         write_filter(normal)
         for entry in filters
-        if entry.value and entry.field not in ("rev", "patterntype")
+        if entry.value and entry.field != "patterntype" and entry not in revisions
         for normal in _normal(entry, revisions, names_repository)
     ]
 
@@ -40,9 +46,12 @@ def _normal(entry: Filter, revisions: list[Filter], names_repository: bool) -> I
     if entry.predicate is not None:
         value = _predicate(entry.field, entry.predicate)
     elif entry.field == "repo":
-        value = _repository(value, [] if entry.negated else revisions)
+        # In a repository left out, @ is an ordinary character.
         if not entry.negated:
+            value = _repository(value, revisions)
             yield from (evolve(r, name="rev") for r in revisions if r.predicate is not None)
+    elif entry.field == "rev":
+        value = ":".join(_revisions([value]))
     else:
         value = _plain(entry.field, value)
         # Whether forks and archived repositories are searched by default depends on the repo: filters.
@@ -52,6 +61,8 @@ def _normal(entry: Filter, revisions: list[Filter], names_repository: bool) -> I
             return
         if (entry.field, value) == ("context", "global"):
             return
+    if not value:
+        return
     yield evolve(entry, value=value, form=Form.BARE, predicate=_reread(entry, value), name=entry.field)
 
 
@@ -71,20 +82,21 @@ def _plain(field: str, value: str) -> str:
         case Value.VISIBILITY:
             return value.lower() if value.lower() in ("public", "private") else "any"
         case Value.COUNT:
-            return value if value == "all" else str(int(value))
+            return "all" if value == "all" or int(value) == EVERYTHING else str(int(value))
         case Value.DATE:
-            return " ".join(value.lower().split()) if value[:1].isalpha() else value
+            return normal_date(value)
     return value
 
 
 def _repository(value: str, revisions: list[Filter]) -> str:
     name, _at, given = value.partition("@")
-    wanted = [
-        *given.split(":"),
-        *(r for entry in revisions if entry.predicate is None for r in entry.value.split(":")),
-    ]
-    wanted = sorted({revision for revision in wanted if revision})
+    wanted = _revisions([given, *(entry.value for entry in revisions if entry.predicate is None)])
     return f"{name}@{':'.join(wanted)}" if wanted else name
+
+
+def _revisions(lists: Iterable[str]) -> list[str]:
+    """What lists of revisions name, in order."""
+    return sorted({revision for text in lists for revision in text.split(":") if revision})
 
 
 def _predicate(field: str, predicate: Predicate) -> str:

@@ -56,7 +56,7 @@ class Repeat:
 
 @frozen
 class Limit:
-    """A part of at most so many characters. Only llguidance keeps to it."""
+    """A part of at most so many characters; in EBNF, every repetition in it happens at most so often."""
 
     part: Part
     most: int
@@ -171,7 +171,10 @@ def _lark_inside(part: Part) -> str:
 
 
 def ebnf(rules: dict[str, Part], start: str = "start") -> str:
-    """Renders rules for xgrammar, which begins at ``root``."""
+    """Renders rules for xgrammar, which begins at ``root``.
+
+    EBNF cannot say how long a part is as a whole, so it has longer sentences than the rules.
+    """
     return f"root ::= {_name(start)}\n" + "".join(
         f"{_name(name)} ::= {_ebnf(part)}\n" for name, part in rules.items()
     )
@@ -181,7 +184,8 @@ def _name(name: str) -> str:
     return name.lower() + ("_t" if name.isupper() else "")
 
 
-def _ebnf(part: Part) -> str:
+def _ebnf(part: Part, most: int | None = None) -> str:
+    """A part in EBNF, inside a limit of ``most`` characters."""
     match part:
         case Text():
             return json.dumps(part.text, ensure_ascii=False)
@@ -190,18 +194,20 @@ def _ebnf(part: Part) -> str:
         case Ref():
             return _name(part.name)
         case Seq():
-            return " ".join(_ebnf_inside(p) for p in part.parts)
+            return " ".join(_ebnf_inside(p, most) for p in part.parts)
         case Choice():
-            return " | ".join(_ebnf_inside(p) for p in part.parts)
+            return " | ".join(_ebnf_inside(p, most) for p in part.parts)
         case Repeat(least=0, most=1):
-            return f"({_ebnf(part.part)})?"
-        case Repeat(most=None):
-            return " ".join([f"({_ebnf(part.part)})"] * part.least + [f"({_ebnf(part.part)})*"])
+            return f"({_ebnf(part.part, most)})?"
         case Repeat():
-            return f"({_ebnf(part.part)}){{{part.least},{part.most}}}"
+            # What has no bound of its own stands inside a limit, and cannot be repeated more often.
+            bound = part.most if part.most is not None else most
+            upper = "" if bound is None else bound
+            return f"({_ebnf(part.part, most)}){{{part.least},{upper}}}"
         case Limit():
-            return _ebnf(part.part)
+            return _ebnf(part.part, part.most)
 
 
-def _ebnf_inside(part: Part) -> str:
-    return f"({_ebnf(part)})" if isinstance(part, Choice | Seq) else _ebnf(part)
+def _ebnf_inside(part: Part, most: int | None) -> str:
+    text = _ebnf(part, most)
+    return f"({text})" if isinstance(part, Choice | Seq) else text

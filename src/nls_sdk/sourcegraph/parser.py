@@ -291,14 +291,14 @@ def parse_tree(text: str, mode: PatternType) -> Query:
         tree = parser.parse()
         if isinstance(tree, Operator) and not groups_a_part(text, parser.groups):
             tree = hoist(tree)
-        return Query(text, mode, tree, tuple(parser.empty), False)
+        return Query(text, mode, tree, tuple(parser.empty))
     except QueryError as error:
         if error.finding.kind != "missing_operand" and not _never_closes(error.finding, text):
             raise
         forgiving = Parser(text, mode, literal_parens=True)
         try:
             tree = forgiving.parse()
-            return Query(text, mode, tree and hoist(tree), tuple(forgiving.empty), True)
+            return Query(text, mode, tree and hoist(tree), tuple(forgiving.empty), error.finding)
         except QueryError:
             raise error from None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from attrs import evolve
+
 from .findings import Finding, QueryError
 from .parser import parse_tree
 from .scanner import SPACE
-from .syntax import Kind, Node, Operator, PatternType, Query, span
+from .syntax import Filter, Kind, Node, Operator, PatternType, Query, span
 
 SPELLINGS = {
     "keyword": PatternType.KEYWORD,
@@ -57,14 +59,23 @@ def _read_as_it_asks(text: str, mode: PatternType) -> Query:
     try:
         literal = _read(text, PatternType.LITERAL)
     except QueryError:
-        return _read(text, mode)
+        query = _read(text, mode)
+        return evolve(query, ignored=_without_effect(query))
     for entry in reversed(literal.filters):
         if entry.field == "patterntype":
             mode = SPELLINGS.get(entry.value.lower(), mode)
             break
     if _READ_DIFFERENTLY.search(text):
         return _read(text, mode)
-    return Query(text, mode, literal.tree, literal.empty, literal.literal_parens)
+    return Query(text, mode, literal.tree, literal.empty, literal.forgiven)
+
+
+def _without_effect(query: Query) -> Filter | None:
+    """The last ``patterntype:`` of a query, unless it asks for what the query is read as anyway."""
+    asked = [entry for entry in query.filters if entry.field == "patterntype"]
+    if not asked or SPELLINGS.get(asked[-1].value.lower(), query.pattern_type) is query.pattern_type:
+        return None
+    return asked[-1]
 
 
 def _read(text: str, mode: PatternType) -> Query:

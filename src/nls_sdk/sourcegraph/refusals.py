@@ -48,7 +48,7 @@ NEVER_OPENED = Refusal(
 NOT_BEFORE_GROUP = Refusal(
     "not_before_group",
     "NOT takes one term or filter, not a group.",
-    "Write NOT before each term: NOT a NOT b.",
+    "Write NOT before each term: NOT a NOT b for NOT (a OR b), (NOT a OR NOT b) for NOT (a AND b).",
 )
 DOUBLE_NEGATION = Refusal("double_negation", "NOT and - negate the filter twice.", "Keep one of them.")
 

@@ -48,9 +48,10 @@ def _options() -> Any:
     return options
 
 
-def is_literal(source: str) -> bool:
-    """Whether a regular expression matches nothing but itself."""
-    return _LITERAL.match(source) is not None
+def literal(source: str) -> str | None:
+    """The one text that a regular expression matches; None when it may match others."""
+    return _ESCAPED.sub(r"\1", source) if _LITERAL.match(source) else None
 
 
-_LITERAL = re.compile(r"[^\\\[\](){}*+?|.^$]*\Z")
+_LITERAL = re.compile(r"(?:[^\\\[\](){}*+?|.^$]|\\[!-/:-@\[-`{-~])*\Z")
+_ESCAPED = re.compile(r"\\(.)")

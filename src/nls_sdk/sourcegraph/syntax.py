@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from attrs import define, evolve, field, frozen
 
+from .findings import Finding
+
 
 class PatternType(StrEnum):
     """How the server reads search terms; its default is ``keyword``."""
@@ -119,14 +121,23 @@ class Query:
         pattern_type: How its terms are read; ``patterntype:`` in the text has the last word.
         tree: Its syntax tree, with filters hoisted out of an OR where the server does so; None when empty.
         empty: Filters in the text that have no value; the server drops them beside anything else.
-        literal_parens: Whether parentheses that never close were taken as text, and all others with them.
+        forgiven: Why the server could not read it as it stands and took every parenthesis as text; None
+            when it could.
+        ignored: A ``patterntype:`` that has no effect, because the server looks for it in a literal
+            reading, which failed.
     """
 
     text: str
     pattern_type: PatternType
     tree: Node | None = field(repr=False)
     empty: tuple[Filter, ...]
-    literal_parens: bool
+    forgiven: Finding | None = None
+    ignored: Filter | None = None
+
+    @property
+    def literal_parens(self) -> bool:
+        """Whether parentheses that never close were taken as text, and all others with them."""
+        return self.forgiven is not None
 
     @property
     def filters(self) -> tuple[Filter, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 
 from .dates import MONTHS, WEEKDAYS
 from .fields import Value
@@ -140,13 +141,21 @@ def _date() -> Part:
     )
     units = choice("minute", "hour", "day", "week", "month", "year")
     weekdays, months = texts(WEEKDAYS), texts(MONTHS)
+    first28 = choice(Class("[1-9]"), seq("1", Class("[0-9]")), seq("2", Class("[0-8]")))
     ago = seq(Class("[1-9]"), maybe(Class("[0-9]")), " ", units, maybe("s"), " ago")
     last = seq("last ", choice(units, weekdays, months))
+    # Without its day, a month's year would be read as an hour.
+    by_length: dict[int, list[str]] = {}
+    for number, name in enumerate(MONTHS, 1):
+        by_length.setdefault(monthrange(2023, number)[1], []).append(name)
     named = seq(
-        months,
-        " ",
-        maybe(choice(seq(Class("[1-9]")), seq(Class("[12]"), Class("[0-9]")), "30", "31"), " "),
-        "20",
+        choice(
+            *(
+                seq(texts(names), " ", choice(first28, *map(str, range(29, longest + 1))))
+                for longest, names in by_length.items()
+            )
+        ),
+        " 20",
         Class("[0-9]"),
         Class("[0-9]"),
     )

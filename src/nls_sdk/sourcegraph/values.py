@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
 
 from .dates import is_date
 from .fields import FIELDS, Value
+from .globs import from_glob
 from .languages import language, suggestion
 from .regexes import regexp_error
 
@@ -21,7 +23,19 @@ _YES_NO_ONLY = _TRUE_OR_FALSE | frozenset(
 )
 _YES = frozenset(["y", "yes", "1", "t", "true"])
 _NO = frozenset(["n", "no", "0", "f", "false"])
-_DURATION = re.compile(r"[+-]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z")
+_DURATION = re.compile(r"[+-]?(?:0|(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z")
+_DURATION_PART = re.compile(r"([0-9.]+)([a-zµμ]+)")
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "μs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_LONGEST_DURATION = 2**63 - 1  # nanoseconds, some 292 years
 _COUNT = re.compile(r"\+?[0-9]{1,20}\Z")
 _LARGEST_COUNT = 2**31 - 1
 SYMBOL_KINDS = [
@@ -78,8 +92,10 @@ def regexp_fault(source: str, what: str) -> Fault | None:
 
 
 def _regexp_fix(source: str) -> str:
-    if re.match(r"\*+[./]", source):
-        return rf"A * repeats what is before it; for a name's end write {re.escape(source.lstrip('*/'))}$."
+    regexp = from_glob(source)
+    if regexp is not None:
+        write = f"write {regexp} instead" if regexp else "leave it out, as it matches everything"
+        return f"This is a glob; {write}."
     if re.search(r"\(\?(?:[=!]|<[=!])", source):
         return "RE2 has no lookaround: leave it out, or use NOT for what must be absent."
     if re.search(r"\\[1-9]", source):
@@ -90,6 +106,8 @@ def _regexp_fix(source: str) -> str:
 def _language_fault(value: str) -> Fault | None:
     if language(value) is not None:
         return None
+    if not value:
+        return "unknown_language", "The filter names no language.", "Write one, as in lang:go."
     meant = suggestion(value)
     fix = (
         f"Write lang:{_spelled(meant)}."
@@ -135,7 +153,10 @@ def _count_fault(value: str) -> Fault | None:
 
 def _duration_fault(value: str) -> Fault | None:
     if _DURATION.match(value):
-        return None
+        parts = _DURATION_PART.findall(value)
+        if sum(Decimal(number) * _NANOSECONDS[unit] for number, unit in parts) <= _LONGEST_DURATION:
+            return None
+        return "bad_timeout", "The duration is longer than the server can count.", "Write a shorter one: 60s."
     return "bad_timeout", f"{value!r} is no duration.", "Write a number with its unit: 10s, 500ms or 1m30s."
 
 

@@ -7,7 +7,6 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,9 +67,6 @@ class ModalProvider:
     def __repr__(self) -> str:
         given = asdict(self.options, filter=lambda field, value: value != field.default)
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **asdict(self.options)), ()
 
     def check(self) -> Sequence[Check]:
         """Whether jobs can run: client, token, workspace, environment, secrets, price."""
