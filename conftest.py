@@ -1,6 +1,7 @@
 """Runs every Python snippet of the README and of docs/ as a test (Sybil), in a folder of its own."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+# A shell has what it runs in the background ignore Ctrl-C, and children inherit that; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no fault of the code: no example has a deadline.
 settings.register_profile("nls", deadline=None)

@@ -240,7 +240,7 @@ def test_an_absent_plugin_is_told_with_what_there_is() -> None:
     with pytest.raises(PluginNotFound) as caught:
         provider("cluster")
     assert "'cluster'" in caught.value.message
-    assert "local, toy" in caught.value.message
+    assert "(installed: local, modal, toy)" in caught.value.message
     assert "nls_sdk.providers" in caught.value.hint
     with pytest.raises(PluginNotFound) as caught:
         provider("loca")

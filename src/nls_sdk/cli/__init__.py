@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None, *, provider: Provider | None = None)
         from .failures import report
 
         try:
-            return report(error, as_json="--json" in arguments, debug="--debug" in arguments)
+            code = report(error, as_json="--json" in arguments, debug="--debug" in arguments)
+            sys.stdout.flush()
         except OSError:
             _discard_stdout()
             return 1
