@@ -112,7 +112,8 @@ def test_a_group_after_a_filter() -> None:
 
 @given(QUERIES)
 def test_what_is_put_together_well_is_clean(query: str) -> None:
-    assert lint(query) == []
+    # A revision and a predicate that meet by chance are two good filters that do not go together.
+    assert [finding for finding in lint(query) if finding.kind != "rev_with_predicate"] == []
 
 
 @given(TEXTS, PATTERN_TYPES)
