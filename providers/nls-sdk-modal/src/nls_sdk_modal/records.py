@@ -10,7 +10,7 @@ import msgspec
 from attrs import evolve, frozen
 
 from nls_sdk.events import Cancelled, Event, Failed, Progress, Ready, Succeeded, Terminal, load_event
-from nls_sdk.providers import RunRecord, State
+from nls_sdk.providers import RunRecord, state_of
 from nls_sdk.tasks import Serve, Task
 
 from .layout import Asked, Attempt, Call, Machine, parse
@@ -92,7 +92,7 @@ class Seen:
         return RunRecord(
             run_id=self.run_id,
             task=self.task,
-            state=_state(last, end, ready),
+            state=state_of(end, ready=ready is not None, told=last is not None),
             created=self.asked.created,
             updated=max(last.time, self.asked.created) if last else self.asked.created,
             progress=next((e for e in reversed(self.told) if isinstance(e, Progress)), self.asked.reached),
@@ -147,18 +147,6 @@ def _before(told: Sequence[Event], end: Terminal) -> list[Event]:
     """The events up to an end that a client declared: what a dying container told later is not part of it."""
     kept = [event for event in told if event.seq < end.seq and not isinstance(event, _ENDS)]
     return [*kept, end]
-
-
-def _state(last: Event | None, end: Terminal | None, ready: Ready | None) -> State:
-    match end:
-        case Succeeded():
-            return "succeeded"
-        case Failed():
-            return "failed"
-        case Cancelled():
-            return "cancelled"
-        case None:
-            return "ready" if ready else "running" if last else "queued"
 
 
 def is_server(seen: Seen) -> bool:
