@@ -15,8 +15,8 @@ from cli.calling import Call
 from stub_server import StubServer
 
 from nls_sdk import Dataset
-from nls_sdk.evaluation_files import read_results
-from nls_sdk.results import Results
+from nls_sdk.evaluation.files import read_results
+from nls_sdk.evaluation.results import Results
 
 FOLDER = Path("data/datasets/evaluations")
 

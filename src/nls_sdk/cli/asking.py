@@ -10,8 +10,8 @@ import click
 from attrs import evolve, field, frozen
 
 from ..dataset import Dataset
-from ..evaluation import Evaluator
-from ..pacing import Limits, Price
+from ..evaluation.evaluator import Evaluator
+from ..evaluation.pacing import Limits, Price
 
 
 @frozen(kw_only=True)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from ..comparison import Comparison
 from ..errors import EvaluationError
-from ..evaluation_files import read_results
-from ..history import run_of, whole_evaluations
-from ..report import Report
-from ..results import Results
+from ..evaluation.comparison import Comparison
+from ..evaluation.files import read_results
+from ..evaluation.history import run_of, whole_evaluations
+from ..evaluation.report import Report
+from ..evaluation.results import Results
 from .app import App, shared
 from .failures import FAILED
 

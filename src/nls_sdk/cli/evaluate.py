@@ -10,8 +10,8 @@ import click
 
 from ..dataset import Dataset
 from ..errors import EvaluationError
-from ..evaluation import EvaluationInterrupted
-from ..evaluation_files import (
+from ..evaluation.evaluator import EvaluationInterrupted
+from ..evaluation.files import (
     baseline_path,
     finish,
     known_answers,
@@ -22,9 +22,9 @@ from ..evaluation_files import (
     save_baseline,
     unfinished,
 )
-from ..questions import parameters_of
-from ..report import Report
-from ..results import Results, Row
+from ..evaluation.questions import parameters_of
+from ..evaluation.report import Report
+from ..evaluation.results import Results, Row
 from ..translator import Translator
 from .app import App, shared, train_file, val_file
 from .asking import Asking, asking

@@ -8,8 +8,8 @@ from functools import partial
 import click
 import msgspec
 
+from ..evaluation.history import Entry, Lineage, history, lineage
 from ..events import Progress
-from ..history import Entry, Lineage, history, lineage
 from ..retry import retry
 from ..tasks import Train
 from .app import App, shared

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from ..errors import EvaluationError
 from .analysis import Paired, paired
-from .errors import EvaluationError
 from .results import Results, Row, Share, pair_rows
 from .statistics import holm, mcnemar
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from . import metrics
+from .. import metrics
 from .rows import Row
 
 if TYPE_CHECKING:
-    from .sourcegraph import Filter, Pattern
+    from ..sourcegraph import Filter, Pattern
 
 
 class Miss(StrEnum):
@@ -166,8 +166,8 @@ def _differences(wanted: tuple[_Part, ...], found: tuple[_Part, ...]) -> Iterabl
 @lru_cache(maxsize=16384)
 def _parts(query: str) -> tuple[_Part, ...] | None:
     """The filters and terms of a query's canonical form; None when the server refuses it."""
-    from .sourcegraph import QueryError, canonical, parse
-    from .sourcegraph.syntax import leaves
+    from ..sourcegraph import QueryError, canonical, parse
+    from ..sourcegraph.syntax import leaves
 
     try:
         text = canonical(query)
@@ -190,7 +190,7 @@ def _words(text: str) -> list[str]:
 
 def _supported(part: _Part, words: set[str], question: str) -> bool:
     if part.field == "lang":
-        from .sourcegraph.languages import language
+        from ..sourcegraph.languages import language
 
         if any((language(word) or "").casefold() == part.value for word in words):
             return True

@@ -11,10 +11,10 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
-from .errors import EvaluationError
-from .providers import RunRecord
+from ..errors import EvaluationError
+from ..providers import RunRecord
+from ..tasks import Merge, Serve, Train
 from .results import Results, Share
-from .tasks import Merge, Serve, Train
 
 EVALUATION_FILE = re.compile(r"eval-\d{8}-\d{6}\.json")
 

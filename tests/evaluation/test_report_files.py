@@ -6,15 +6,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from answers import results, rows
 from attrs import evolve
 from browser.evil import EVIL, evil_report
 from markdown_it import MarkdownIt
-from test_analysis import results, rows
 
-from nls_sdk.evaluation_files import save_evaluation
-from nls_sdk.history import Entry, history, lineage
+from nls_sdk.evaluation.files import save_evaluation
+from nls_sdk.evaluation.history import Entry, history, lineage
+from nls_sdk.evaluation.report import Report
 from nls_sdk.providers import RunRecord
-from nls_sdk.report import Report
 
 
 def test_junit(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from attrs import evolve, field, frozen
 
-from . import metrics
-from .errors import EvaluationError
+from .. import metrics
+from ..errors import EvaluationError
+from ..rundir import write_json
 from .rows import Latency as Latency
 from .rows import Row as Row
 from .rows import Share as Share
-from .rundir import write_json
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from . import metrics
+from .. import metrics
 from .statistics import Interval, wilson
 
 
