@@ -72,7 +72,8 @@ def test_lineage_leads_from_data_to_evaluations(trained: list[RunRecord], tmp_pa
     (line,) = lineage(trained, history(tmp_path))
     assert line.name == "night"
     assert line.data
-    assert line.recipe["lora_r"] == 16
+    assert line.recipe is not None
+    assert line.recipe.lora_r == 16
     assert line.adapter
     assert line.model
     assert line.state == "ready"

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """The version of the result files."""
 
+TOLERATED = 0.01
+"""The share of requests that may fail without a doubt about the whole evaluation."""
+
 
 @frozen(kw_only=True)
 class Results:
