@@ -355,7 +355,9 @@ class Containers(Apps):
         return Empty()
 
     async def ContainerServerLifecycleReady(self, r: Any, task: str | None) -> Any:
-        self.container(task).ready = True
+        container = self.container(task)
+        container.ready = True
+        self.functions[container.fn_id].last_request = time.monotonic()
         return Empty()
 
     async def TaskResult(self, r: Any, task: str | None) -> Any:
