@@ -60,7 +60,7 @@ class Attempt:
 
     @property
     def lease(self) -> str:
-        """Written again and again by the client that a server lives for."""
+        """Written again and again by the client that deploys a server, or that it lives for."""
         return f"{self.folder}/lease"
 
     @property

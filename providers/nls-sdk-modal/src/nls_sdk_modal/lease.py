@@ -1,13 +1,35 @@
-"""A client's sign of life, for the servers that end with it."""
+"""A client's sign of life: for the servers that end with it, and while it deploys one."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from nls_sdk.errors import NlsError
+
+_BEAT = 5.0
+
+
+@contextlib.contextmanager
+def beating(beat: Callable[[], None]) -> Iterator[None]:
+    """Give a sign of life now, and every few seconds while the block runs."""
+    gone = threading.Event()
+
+    def keep() -> None:
+        while not gone.is_set():
+            with contextlib.suppress(NlsError):
+                beat()
+            gone.wait(_BEAT)
+
+    thread = threading.Thread(target=keep, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        gone.set()
+        thread.join()
 
 
 class Leases:

@@ -23,7 +23,7 @@ from nls_sdk.tasks import Serve, Task, Train
 from . import deploying, locks
 from .estimate import estimate
 from .layout import Asked, Attempt, Call, dump
-from .lease import Leases
+from .lease import Leases, beating
 from .options import Options
 from .rates import Price, account_rates, price
 from .records import Seen, see_all
@@ -202,7 +202,8 @@ class ModalProvider:
         options = self.options
         key = locks.make_key(options.serve_app, proxy_auth=asked.proxy_auth, environment=options.environment)
         self._volume.write_new(attempt.key, key.encode())
-        app_id, url = deploying.deploy_server(options, attempt, task, port=asked.port)
+        with beating(lambda: self._beat(attempt)):
+            app_id, url = deploying.deploy_server(options, attempt, task, port=asked.port)
         self._volume.write_new(attempt.call, dump(Call(app_id=app_id, url=url)))
         self._waker.wake(url, key)
         if asked.lease:
@@ -276,7 +277,10 @@ class ModalProvider:
 
     def _renew(self, run_id: str) -> None:
         if (seen := self._last(run_id)) and not seen.end:
-            self._volume.write(seen.attempt.lease, str(time.time()).encode())
+            self._beat(seen.attempt)
+
+    def _beat(self, attempt: Attempt) -> None:
+        self._volume.write(attempt.lease, str(time.time()).encode())
 
     # Finding
 

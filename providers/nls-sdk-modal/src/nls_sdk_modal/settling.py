@@ -19,9 +19,9 @@ from .records import Seen, see_all
 from .volume import RunsVolume
 
 _AT_ONCE = 16
-_UNCALLED, _UNDEPLOYED = 30.0, 1800.0
-"""Seconds after which a claimed job without a call, or a server without an app, is given up: its client died
-in between. A server's image may be built meanwhile."""
+_UNCALLED, _SILENT, _UNDEPLOYED = 30.0, 30.0, 1800.0
+"""Seconds after which a claim is given up as its client died: a job that has no call; a server that has no
+app, as its image may be built meanwhile, after as long without a sign of life, or in any case at last."""
 
 _FRUITLESS_STARTS = 3
 _RESUMES = "Start it again under the same name: a training resumes from its last checkpoint."
@@ -40,6 +40,7 @@ class Settler:
         """
         self._volume, self._environment, self._ready_within = volume, environment, ready_within
         self._stopped: set[str] = set()
+        self._heard: dict[str, tuple[int | None, float]] = {}
 
     def settle(self, found: Sequence[Seen]) -> list[Seen]:
         """The same attempts, those with their end that have come to one."""
@@ -98,7 +99,7 @@ class Settler:
 
     def _server_end(self, seen: Seen, apps: dict[str, str], age: float) -> Terminal | None:
         if seen.call is None:
-            return _uncalled() if age > _UNDEPLOYED else None
+            return _uncalled() if age > _UNDEPLOYED or self._is_silent(seen) else None
         if seen.call.app_id not in apps:
             return Cancelled("its app was stopped at Modal")
         if seen.asked.lease and seen.lease and time.time() - seen.lease > seen.asked.lease:
@@ -113,6 +114,14 @@ class Settler:
                 hint="`modal app logs` has its output; raise the option startup_timeout for a large model.",
             )
         return None
+
+    def _is_silent(self, seen: Seen) -> bool:
+        """Whether its client gave no sign of life for as long as we look, whatever the clocks say."""
+        last, since = self._heard.get(seen.attempt.folder, (-1, 0.0))
+        if last != seen.lease:
+            self._heard[seen.attempt.folder] = seen.lease, time.monotonic()
+            return False
+        return time.monotonic() - since > _SILENT
 
     def _done(self, seen: Seen) -> Succeeded | None:
         """The success that a container declared and could not tell."""
