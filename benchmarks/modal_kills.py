@@ -3,9 +3,9 @@
     python benchmarks/modal_kills.py [--delays 0,0.4,1.2] [--stage deploy]
 
 A client uploads, submits, trains, merges, deploys, evaluates and stops. It is killed once it has begun a
-stage and a delay has passed; then a second process attaches to what there is, and goes on. Its answers must be
-those of an undisturbed job, each stage must have become one run, and no container may be left. The worker is
-the tests' quick one, as in `modal_chaos.py`. Exits with 1 when an end differs.
+stage and a delay has passed; then a second process attaches to what there is, and goes on. Its answers must
+be those of an undisturbed job, each stage must have become one run, and no container may be left. The worker
+is the tests' quick one, as in `modal_chaos.py`. Exits with 1 when an end differs.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -71,6 +72,30 @@ def test_a_token_that_is_refused_is_a_finding(loopback: Loopback) -> None:
     told = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).splitlines()
     assert told[-1].startswith("modal workspace failed")
     assert "modal token new" in told[-1]
+
+
+@pytest.mark.parametrize(
+    ("variables", "kind", "said"),
+    [
+        ({"MODAL_SERVER_URL": "http://127.0.0.1:9"}, "ProviderUnavailable", "cannot be reached: 127.0.0.1"),
+        ({"MODAL_TOKEN_SECRET": ""}, "ConfigError", "MODAL_TOKEN_ID is set and MODAL_TOKEN_SECRET is not"),
+        ({"MODAL_TOKEN_ID": "", "MODAL_TOKEN_SECRET": ""}, "ConfigError", "Modal's token: there is none"),
+    ],
+)
+def test_what_cannot_work_is_told_at_once(
+    loopback: Loopback, variables: dict[str, str], kind: str, said: str
+) -> None:
+    code = (
+        "import nls_sdk_modal as m\n"
+        "try: m.ModalProvider().runs()\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    begun = time.monotonic()
+    told = subprocess.check_output([sys.executable, "-c", code], env={**environment, **variables}, text=True)
+    assert told.startswith(kind)
+    assert said in told
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize(

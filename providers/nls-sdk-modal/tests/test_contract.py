@@ -22,6 +22,7 @@ from nls_sdk.testing import ProviderContract, make_random_model
 from nls_sdk_modal import ModalProvider
 
 IS_REAL = bool(os.environ.get("NLS_REAL_WORKER"))
+LEASE = 8.0
 SUBMIT_AND_DIE = """
 import os, pickle, signal, sys
 for provider, task in pickle.load(sys.stdin.buffer):
@@ -33,7 +34,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.fixture(scope="module")
 def provider(loopback: Loopback) -> Iterator[ModalProvider]:
     loopback.settings(overlay="" if IS_REAL else str(QUICK_WORKER))
-    yield make_provider(retries=0, lease=3.0)
+    yield make_provider(retries=0)
     loopback.settings(overlay="")
 
 
@@ -57,7 +58,7 @@ class TestModalProvider(ProviderContract):
         def submit(*tasks: Serve) -> None:
             app, volume = provider.options.serve_app, provider.options.volume
             pairs = [
-                (make_provider(serve_app=f"{app}-{task.name}", volume=volume, lease=3.0), task)
+                (make_provider(serve_app=f"{app}-{task.name}", volume=volume, lease=LEASE), task)
                 for task in tasks
             ]
             done = subprocess.run(

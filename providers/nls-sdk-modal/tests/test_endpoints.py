@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from nls_sdk.errors import EndpointError, EndpointUnavailable, ProviderError, Ru
 from nls_sdk.events import Cancelled, Failed, Log, Ready, dump_event
 from nls_sdk.models import MergedModel
 from nls_sdk.retry import retry
-from nls_sdk.tasks import Serve, ServeConfig
+from nls_sdk.tasks import Serve, ServeConfig, Task, dump_task
 from nls_sdk_modal import ModalProvider
 
 pytestmark = pytest.mark.usefixtures("quick_worker")
@@ -190,17 +193,48 @@ def test_what_is_left_behind_is_reaped(loopback: Loopback, tmp_path: Path, provi
 
 
 def test_a_server_ends_with_its_owner(loopback: Loopback, tmp_path: Path) -> None:
-    provider = make_provider(lease=2.0)
+    provider = make_provider(lease=6.0)
     run = model(provider, tmp_path).serve(ServeConfig())
     endpoint = run.result()
-    time.sleep(3)
-    assert endpoint.translate("a"), "its owner lives"
+    time.sleep(7)
+    assert provider.runs()[0].state == "ready", "its owner lives"
+    assert endpoint.translate("a")
     provider._leases.drop("quick.serve")
     options = provider.options
     other = make_provider(volume=options.volume, app=options.app, serve_app=options.serve_app)
     wait_for(lambda: other.runs()[0].state == "cancelled", seconds=20)
     assert other.events("quick.serve")[-1].reason == "its owner is gone"  # type: ignore[union-attr]
     assert loopback.containers(app=options.serve_app) == []
+
+
+def test_a_server_of_two_owners_ends_with_the_second(loopback: Loopback, tmp_path: Path) -> None:
+    provider = make_provider()
+    options = {name: getattr(provider.options, name) for name in ("volume", "app", "serve_app", "port")}
+    model(provider, tmp_path).serve(ServeConfig()).result()
+    [record] = provider.runs()
+    command = [sys.executable, "-c", OWN, repr(options), dump_task_text(record.task)]
+    owner = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert owner.stdout
+    assert owner.stdout.readline() == "quick.serve\n"
+    provider._leave("quick.serve")
+    assert provider.runs()[0].state == "ready", "the other process still owns it"
+    owner.communicate("\n", timeout=60)
+    assert provider.runs()[0].state == "cancelled"
+    assert loopback.containers(app=provider.options.serve_app) == []
+
+
+OWN = """
+import ast, json, sys
+from nls_sdk.tasks import load_task
+from nls_sdk_modal import ModalProvider
+provider = ModalProvider(device="auto", commit_seconds=0.2, **ast.literal_eval(sys.argv[1]))
+print(provider.submit(load_task(json.loads(sys.argv[2]))), flush=True)
+sys.stdin.read()
+"""
+
+
+def dump_task_text(task: Task) -> str:
+    return json.dumps(dump_task(task))
 
 
 def test_a_machine_that_dies_is_replaced(loopback: Loopback, tmp_path: Path, provider: ModalProvider) -> None:

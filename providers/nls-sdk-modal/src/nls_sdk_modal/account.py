@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 import tomllib
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from nls_sdk.errors import ConfigError, NlsError, ProviderError, ProviderUnavailable
 
 SIGN_IN = "modal token new"
+_CONNECT = 10.0
 _ID, _SECRET = "MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET"
 
 
@@ -58,6 +62,37 @@ def speaking_to_modal(what: str) -> Iterator[None]:
         ) from None
     except modal_errors.Error as error:
         raise ProviderError(f"Modal failed while {what}: {type(error).__name__}: {_line(error)}") from None
+
+
+def require_contact() -> None:
+    """See that there is a token and a way to Modal, before its client is asked.
+
+    The client tries for a minute to connect, in silence, and would be asked again after that.
+
+    Raises:
+        ConfigError: The token is none.
+        ProviderUnavailable: Modal cannot be connected to.
+    """
+    import modal.config
+
+    token = find_token()
+    if token.problem:
+        where = f"{token.source}: " if token.source else ""
+        raise ConfigError(
+            f"Modal's token: {where}{token.problem}.",
+            hint=f"`{SIGN_IN}`, or set {_ID} and {_SECRET} both; `nls-finetune verify env` says more.",
+        )
+    server = urlsplit(modal.config.config["server_url"])
+    if urllib.request.getproxies():
+        return  # The way is a proxy's, which the client knows.
+    try:
+        port = server.port or (443 if server.scheme == "https" else 80)
+        socket.create_connection((server.hostname or "", port), timeout=_CONNECT).close()
+    except OSError as error:
+        raise ProviderUnavailable(
+            f"Modal cannot be reached: {server.hostname}: {_line(error)}",
+            hint="Is there a network? https://status.modal.com tells of outages.",
+        ) from None
 
 
 def _line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from importlib import metadata
 from nls_sdk.errors import NlsError
 from nls_sdk.providers import Check
 
-from .account import SIGN_IN, find_token, speaking_to_modal
+from .account import SIGN_IN, find_token, require_contact, speaking_to_modal
 from .options import Options
 from .rates import account_rates, price
 
@@ -76,6 +76,7 @@ def _token() -> Check:
 def _workspace() -> Check:
     import modal
 
+    require_contact()
     with speaking_to_modal("asking whose token it is"):
         workspace = modal.Workspace.from_context()
         workspace.hydrate()

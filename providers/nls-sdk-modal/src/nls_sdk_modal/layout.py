@@ -5,13 +5,14 @@
     runs/NAME.KIND/attempts/N/
         asked.json                      what is asked; writing it first claims the attempt      (client)
         api-key                         what a server asks for                                  (client)
-        lease                           its time is the last sign of life of a server's client  (client)
+        leases/CLIENT                   its time is that client's last sign of life             (client)
+        detached                        that a server with leases outlives them after all       (client)
         call.json                       what Modal calls it: the call's id, the server's URL    (client)
         end.json                        how it ended, where no container could tell             (client)
         events.jsonl                    what it told                                            (container)
         containers/TASK.json            one machine's share of it                               (container)
 
-Every file has one writer, and all of the client's but the lease are written once: nothing is fought over.
+Every file has one writer, and all of the client's but leases are written once: nothing is fought over.
 """
 
 from __future__ import annotations
@@ -59,9 +60,14 @@ class Attempt:
         return f"{self.folder}/api-key"
 
     @property
-    def lease(self) -> str:
-        """Written again and again by the client that deploys a server, or that it lives for."""
-        return f"{self.folder}/lease"
+    def leases(self) -> str:
+        """A file for each client that deploys the server or that it lives for, written again and again."""
+        return f"{self.folder}/leases"
+
+    @property
+    def detached(self) -> str:
+        """Written once somebody wants a server with leases to outlive them."""
+        return f"{self.folder}/detached"
 
     @property
     def call(self) -> str:
@@ -102,7 +108,7 @@ class Asked:
         commit_seconds: How often a container commits what is new.
         device: What the worker is to work on; see `nls_sdk.worker`.
         port: Where a server listens.
-        lease: Seconds that a server outlives its client's last sign of life; 0 outlives it for good.
+        lease: Seconds that a server outlives its clients' last sign of life; 0 outlives them for good.
         proxy_auth: Whether Modal's router asks for a server's key, and the server does not.
         reached: How far a training's earlier attempts came; None while no step is done.
     """

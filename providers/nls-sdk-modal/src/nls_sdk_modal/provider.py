@@ -60,8 +60,9 @@ class ModalProvider:
             self.options.environment,
             ready_within=self.options.startup_timeout + self.options.queue_timeout,
         )
-        self._leases = Leases(renew=self._renew, end=self.cancel, seconds=self.options.lease)
+        self._leases = Leases(renew=self._renew, end=self._leave, seconds=self.options.lease)
         self._waker = Waker()
+        self._client = uuid4().hex
         self._submitting = threading.Lock()
         self._price: Price | None = None
 
@@ -216,7 +217,7 @@ class ModalProvider:
         return Asked.of(
             task,
             created=time.time(),
-            client=uuid4().hex,
+            client=self._client,
             after=earlier.last_seq if earlier else 0,
             reached=earlier.record().progress if earlier and isinstance(task, Train) else None,
             app=options.serve_app if is_server else options.app,
@@ -272,7 +273,12 @@ class ModalProvider:
     def _share(self, task: Serve) -> None:
         """A server that lives is asked for once more: whoever wants it longest decides."""
         seen = self._last(task.run_id)
-        if seen and not seen.end and seen.asked.lease and not task.detached:
+        if not seen or seen.end or not seen.asked.lease or seen.detached:
+            return
+        if task.detached:
+            self._volume.write_new(seen.attempt.detached, b"detached")
+            self._leases.drop(task.run_id)
+        else:
             self._leases.hold(task.run_id)
 
     def _renew(self, run_id: str) -> None:
@@ -280,7 +286,16 @@ class ModalProvider:
             self._beat(seen.attempt)
 
     def _beat(self, attempt: Attempt) -> None:
-        self._volume.write(attempt.lease, str(time.time()).encode())
+        self._volume.write(f"{attempt.leases}/{self._client}", str(time.time()).encode())
+
+    def _leave(self, run_id: str) -> None:
+        """End a server that this process was the last to own."""
+        seen = self._last(run_id)
+        if not seen or seen.end or seen.detached:
+            return
+        self._volume.remove(f"{seen.attempt.leases}/{self._client}")
+        if not self._settler.is_owned(seen, but=self._client):
+            self.cancel(run_id)
 
     # Finding
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from attrs import evolve, frozen
@@ -32,7 +32,8 @@ class Seen:
         call: What Modal calls it; None until that is known.
         told: What it told, in order; ends with how it ended, where that is known.
         machines: The containers it ran on.
-        lease: When its client last gave a sign of life, on the Volume's clock; None when never.
+        leases: When each of its clients last gave a sign of life, on the Volume's clock.
+        detached: Whether it outlives its clients, although it was not asked to at first.
     """
 
     attempt: Attempt
@@ -41,7 +42,8 @@ class Seen:
     call: Call | None
     told: Sequence[Event]
     machines: Sequence[Machine]
-    lease: int | None
+    leases: Mapping[str, int]
+    detached: bool
 
     @property
     def run_id(self) -> str:
@@ -53,6 +55,11 @@ class Seen:
         """How it ended; None while it goes on."""
         last = self.told[-1] if self.told else None
         return last if isinstance(last, _ENDS) else None
+
+    @property
+    def lease(self) -> int | None:
+        """When a client of its last gave a sign of life; None when never."""
+        return max(self.leases.values(), default=None)
 
     @property
     def last_seq(self) -> int:
@@ -112,7 +119,7 @@ def see_all(volume: RunsVolume, run_id: str | None = None) -> list[Seen]:
             last.setdefault(match[1], {}).setdefault(int(match[2]), []).append(entry)
     newest = {run: (max(attempts), attempts[max(attempts)]) for run, attempts in last.items()}
     data = volume.read_all(
-        entry for _, files in newest.values() for entry in files if not entry.path.endswith("/lease")
+        entry for _, files in newest.values() for entry in files if "/leases/" not in entry.path
     )
     found = []
     for run, (number, files) in newest.items():
@@ -139,8 +146,14 @@ def _see(attempt: Attempt, files: Sequence[Entry], data: dict[str, bytes]) -> Se
         # A reader with an old view may have declared what the container had told itself: its own word counts.
         if isinstance(end, Cancelled) or not any(isinstance(event, _ENDS) for event in told):
             told = _before(told, end)
-    lease = next((entry.mtime for entry in files if entry.path == attempt.lease), None)
-    return Seen(attempt, asked, asked.read_task(), call, told, machines, lease)
+    leases = {
+        entry.path.rpartition("/")[2]: entry.mtime
+        for entry in files
+        if entry.path.startswith(f"{attempt.leases}/")
+    }
+    return Seen(
+        attempt, asked, asked.read_task(), call, told, machines, leases, detached=attempt.detached in data
+    )
 
 
 def _before(told: Sequence[Event], end: Terminal) -> list[Event]:

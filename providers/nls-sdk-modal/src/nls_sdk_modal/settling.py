@@ -66,6 +66,11 @@ class Settler:
             seen = self._declare(seen, Cancelled(reason))
         self._stop(seen)
 
+    def is_owned(self, seen: Seen, *, but: str = "") -> bool:
+        """Whether a client gave a sign of life of late, or one besides that named."""
+        fresh = time.time() - seen.asked.lease
+        return any(when >= fresh for client, when in seen.leases.items() if client != but)
+
     def give_up(self, attempt: Attempt, asked: Asked, error: BaseException) -> None:
         """End an attempt that could not be started."""
         said = error.message if isinstance(error, NlsError) else f"{type(error).__name__}"
@@ -102,7 +107,7 @@ class Settler:
             return _uncalled() if age > _UNDEPLOYED or self._is_silent(seen) else None
         if seen.call.app_id not in apps:
             return Cancelled("its app was stopped at Modal")
-        if seen.asked.lease and seen.lease and time.time() - seen.lease > seen.asked.lease:
+        if seen.asked.lease and not seen.detached and seen.lease and not self.is_owned(seen):
             return Cancelled("its owner is gone")
         if seen.ready:
             return None

@@ -18,7 +18,7 @@ from attrs import frozen
 from nls_sdk.artifacts import Artifact, fingerprint
 from nls_sdk.errors import ArtifactError
 
-from .account import speaking_to_modal
+from .account import require_contact, speaking_to_modal
 
 if TYPE_CHECKING:
     import modal
@@ -61,6 +61,7 @@ class RunsVolume:
 
         with self._lock:
             if self._made is None:
+                require_contact()
                 made = modal.Volume.from_name(
                     self.name,
                     environment_name=self._environment or None,
@@ -139,6 +140,17 @@ class RunsVolume:
             handle.batch_upload(force=True) as batch,
         ):
             batch.put_file(io.BytesIO(data), f"/{path}")
+
+    def remove(self, path: str) -> None:
+        """Remove a file. Idempotent."""
+        import modal.exception
+
+        handle = self.handle
+        with speaking_to_modal(f"removing {path} from Volume {self.name}"):
+            try:
+                handle.remove_file(path)
+            except (modal.exception.NotFoundError, FileNotFoundError):
+                return
 
     # Artifacts
 

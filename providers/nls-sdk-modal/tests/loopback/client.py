@@ -35,7 +35,7 @@ class Loopback:
         self.pid = pid
 
     def state(self) -> dict[str, Any]:
-        """What there is: `containers`, `apps`, `rpcs`, `images`, `uploaded`, `struck`, `proxy_tokens`."""
+        """What there is, such as `containers`, `apps`, `rpcs` and `struck`."""
         values: dict[str, Any] = httpx.get(f"{self.http}/state", trust_env=False, timeout=30).json()
         return values
 

@@ -68,6 +68,7 @@ class Modal(Account, Builds, Volumes, Ambushes):
             "containers": containers,
             "apps": apps,
             "rpcs": self.rpcs,
+            "callers": self.callers,
             "images": self.images,
             "uploaded": self.uploaded,
             "struck": self.faults.struck,
@@ -118,6 +119,8 @@ def _handler(name: str) -> Any:
         request = await stream.recv_message()
         task = world.check(stream.metadata)
         world.rpcs[name] = world.rpcs.get(name, 0) + 1
+        asked = f"{'container' if task else 'client'}/{name}"
+        world.callers[asked] = world.callers.get(asked, 0) + 1
         if plain is None:
             raise GRPCError(Status.UNIMPLEMENTED, f"{name} is not in the loopback Modal")
         key = str(stream.metadata.get("x-idempotency-key", ""))

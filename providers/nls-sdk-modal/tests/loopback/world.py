@@ -116,6 +116,7 @@ class World:
         self.proxy_tokens: dict[str, str] = {}
         self.logs: list[tuple[str, str, Any]] = []
         self.rpcs: dict[str, int] = {}
+        self.callers: dict[str, int] = {}
         self._numbers = itertools.count(1)
         for name in ("blocks", "volumes", "containers"):
             (folder / name).mkdir(parents=True, exist_ok=True)
