@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,13 +10,14 @@ from attrs import field, frozen
 
 from .artifacts import Artifact
 from .endpoint import Endpoint
-from .errors import ArtifactError
+from .errors import ArtifactError, ConfigError
 from .events import Ready, Succeeded
 from .prompt import SYSTEM_PROMPT
 from .providers import ENDED, Provider, require_provider
 from .retry import retry
 from .runs import Run
-from .tasks import Base, Merge, Serve, ServeConfig
+from .serve_config import ServeConfig
+from .tasks import Base, Merge, Serve, ServedAdapter
 
 _COLD_TIMEOUT = 600.0
 """Seconds that a server of ours may take to come back after it was scaled to zero."""
@@ -84,7 +86,12 @@ class MergedModel:
         return cls(provider, name, push_base(provider, base_model), system)
 
     def deploy(
-        self, config: ServeConfig | None = None, *, detached: bool = False, **endpoint: Any
+        self,
+        config: ServeConfig | None = None,
+        *,
+        adapters: Sequence[Adapter] = (),
+        detached: bool = False,
+        **endpoint: Any,
     ) -> Endpoint:
         """Serve the model and wait until it answers.
 
@@ -92,15 +99,18 @@ class MergedModel:
 
         Args:
             config: How it is served.
+            adapters: Adapters of this model to serve beside it, on a GPU; `Endpoint.of_model` asks the one
+                of a name. Others under the same names are another server, so that none is asked in vain.
             detached: Whether the server outlives this process. Otherwise it ends with it, however that
                 ends; leaving the endpoint's `with` block ends it sooner.
             endpoint: Passed to `Endpoint`.
 
         Raises:
             RunFailed: The server did not come up; the message is its last word.
+            ConfigError: An adapter is another model's, lies elsewhere, or its name is taken.
         """
         lives = self._lives()
-        run = self.serve(config, detached=detached, **endpoint)
+        run = self.serve(config, adapters=adapters, detached=detached, **endpoint)
         try:
             made = run.result()
         except BaseException:
@@ -111,17 +121,43 @@ class MergedModel:
         return made
 
     def serve(
-        self, config: ServeConfig | None = None, *, detached: bool = False, **endpoint: Any
+        self,
+        config: ServeConfig | None = None,
+        *,
+        adapters: Sequence[Adapter] = (),
+        detached: bool = False,
+        **endpoint: Any,
     ) -> Run[Endpoint]:
         """Like `deploy`, without waiting."""
+        config = config or ServeConfig()
         task = Serve(
             name=self.name,
             model=self.artifact,
-            config=config or ServeConfig(),
+            config=config,
+            adapters=tuple(self._beside(adapter, config, adapters) for adapter in adapters),
             detached=detached,
             system=self.system,
         )
         return serve_run(self.provider, retry(lambda: self.provider.submit(task)), task, **endpoint)
+
+    def _beside(self, adapter: Adapter, config: ServeConfig, all_of_them: Sequence[Adapter]) -> ServedAdapter:
+        """An adapter as the task names it, once it is seen to fit."""
+        if [other.name for other in all_of_them].count(adapter.name) > 1 or adapter.name == config.model_name:
+            raise ConfigError(
+                f"Two models of one server cannot both be called {adapter.name!r}.",
+                hint="An adapter is served under its run's name, its base under `ServeConfig.model_name`.",
+            )
+        if adapter.provider.name != self.provider.name:
+            raise ConfigError(
+                f"The adapter {adapter.name} lies at {adapter.provider.name}, not at {self.provider.name}.",
+                hint="Both must lie where they are to be served.",
+            )
+        if _identity(adapter.base) != _identity(self.artifact):
+            raise ConfigError(
+                f"The adapter {adapter.name} was trained on another model than {self.name}.",
+                hint="Serve adapters beside their base: `MergedModel.untuned(base_model, provider)`.",
+            )
+        return ServedAdapter(adapter.name, adapter.artifact)
 
     def _lives(self) -> bool:
         records = {record.run_id: record for record in retry(self.provider.runs)}
@@ -157,6 +193,10 @@ def serve_run(provider: Provider, run_id: str, task: Serve, **endpoint: Any) -> 
 
     run: Run[Endpoint] = Run(provider, run_id, finish)
     return run
+
+
+def _identity(base: Base) -> str:
+    return base if isinstance(base, str) else base.digest
 
 
 def push_base(provider: Provider, base_model: str) -> Base:

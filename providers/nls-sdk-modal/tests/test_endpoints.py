@@ -19,7 +19,8 @@ from nls_sdk.errors import EndpointUnavailable, ProviderError, RunFailed
 from nls_sdk.events import Cancelled, Failed, Log, Ready, dump_event
 from nls_sdk.models import MergedModel
 from nls_sdk.retry import retry
-from nls_sdk.tasks import Serve, ServeConfig
+from nls_sdk.serve_config import ServeConfig
+from nls_sdk.tasks import Serve
 from nls_sdk_modal import ModalProvider
 
 

@@ -25,6 +25,7 @@ from ..evaluation_files import (
 from ..questions import parameters_of
 from ..report import Report
 from ..results import Results, Row
+from ..safe_decoding import Decoding
 from ..translator import Translator
 from .app import App, shared, train_file, val_file
 from .asking import Asking, asking
@@ -108,7 +109,8 @@ def run_(
     run_name: str | None,
     url: str | None,
     api_key_env: str | None,
-    model: str,
+    model: str | None,
+    decoding: Decoding | None,
     val_path: Path | None,
     how: Asking,
     resume: bool,
@@ -127,7 +129,7 @@ def run_(
         values, text = planned(min(len(data), how.sample or len(data)), folder, warn=app.tell)
         app.answer(values, text)
         return
-    endpoint = the_endpoint(app, run_name, url, api_key_env, model)
+    endpoint = the_endpoint(app, run_name, url, api_key_env, model, decoding)
     journal = _journal(app, folder, resume)
     results, whole = evaluate(endpoint, data, how=how, journal=journal, retry_failed=retry_failed)
     if not whole:
