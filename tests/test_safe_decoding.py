@@ -130,9 +130,9 @@ def test_a_stream_can_be_under_the_grammar() -> None:
 
 
 def test_a_stream_that_breaks_off_is_no_answer() -> None:
-    with StubServer(events("lang:", done=False)) as server:
-        with pytest.raises(EndpointUnavailable, match="broke off"):
-            drained(Endpoint(server.url))
+    reply = events("lang:", done=False)
+    with StubServer(reply) as server, pytest.raises(EndpointUnavailable, match="broke off"):
+        drained(Endpoint(server.url))
 
 
 def test_a_refused_stream_is_the_refusal() -> None:

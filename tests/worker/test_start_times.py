@@ -6,10 +6,10 @@ from nls_sdk.worker.start_times import StartTimes
 def test_vllms_log_is_read_for_where_its_start_went() -> None:
     times = StartTimes()
     for line in (
-        "(EngineCore pid=1) INFO gpu_model_runner.py: Model loading took 3.22 GiB memory and 1.250000 seconds",
+        "(EngineCore pid=1) INFO Model loading took 3.22 GiB memory and 1.250000 seconds",
         "INFO monitor.py: torch.compile took 11.93 s in total",
-        "INFO gpu_model_runner.py: Graph capturing finished in 4 secs, took 0.61 GiB",
-        "INFO core.py: init engine (profile, create kv cache, warmup model) took 20.10 s (compilation: 12 s)",
+        "INFO Graph capturing finished in 4 secs, took 0.61 GiB",
+        "INFO init engine (profile, create kv cache, warmup model) took 20.10 s (compilation: 12 s)",
     ):
         times.hear(line)
     told = times.told()

@@ -91,7 +91,9 @@ def generate_within(
         engine.generate([*prompt, *ids], left, take)
         if not refused:
             return
-        if take(_best(engine.next_logits([*prompt, *ids]), matcher)) and refused:
+        refused = False
+        take(_best(engine.next_logits([*prompt, *ids]), matcher))
+        if refused:
             raise RuntimeError("the grammar allows no token at all")
 
 
