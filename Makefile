@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-modal providers/nls-sdk-openai tests/plugin_package
+CHROMIUM ?= $(firstword $(shell for name in chromium chromium-browser google-chrome; do command -v $$name; done))
 PYTEST := hypothesis pytest pytest-timeout sybil
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
@@ -16,15 +17,14 @@ test: $(READY)  ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 browser:  ## the HTML report in a headless Chromium, in an environment of its own
-	@command -v "$(CHROMIUM)" chromium chromium-browser google-chrome >/dev/null || \
-		{ echo "no Chromium here; install one (apt install chromium), or name one: make browser CHROMIUM=PATH"; exit 2; }
+	@test -n "$(CHROMIUM)" || { echo "no Chromium here; install one, or: make browser CHROMIUM=PATH"; exit 2; }
 	$(PYTHON) -m venv $(VENV)-browser
 	$(VENV)-browser/bin/pip install --quiet --constraint constraints.txt $(PYTEST) -e .[browser]
-	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)") $(VENV)-browser/bin/pytest -q -rs tests/browser
+	CHROMIUM="$(CHROMIUM)" $(VENV)-browser/bin/pytest -q -rs tests/browser
 
 inspect:  ## the exporter with the real inspect_ai, in an environment of its own
 	$(PYTHON) -m venv $(VENV)-inspect
-	$(VENV)-inspect/bin/pip install --quiet $(PYTEST) inspect-ai -e .
+	$(VENV)-inspect/bin/pip install --quiet $(PYTEST) inspect-ai pandas -e .
 	$(VENV)-inspect/bin/pytest -q -rs tests/evaluation/test_exporting.py
 
 check: $(READY)  ## format, lint, layers, types
