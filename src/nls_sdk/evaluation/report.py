@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -101,23 +101,10 @@ class Report:
     @property
     def lines(self) -> tuple[Line, ...]:
         """The rows of the table; one more when a request failed, so that the report does not pass."""
-        model, baseline = self.model, self.baseline
-        latency, other = model.latency, baseline.latency if baseline else None
+        latency, other = self.model.latency, self.baseline.latency if self.baseline else None
         return (
-            Line(
-                "Syntax Valid",
-                share(model.syntax_valid, SYNTAX_TARGET),
-                share(baseline.syntax_valid) if baseline else "-",
-                f"≥{SYNTAX_TARGET:.0%}",
-                model.syntax_valid.value >= SYNTAX_TARGET,
-            ),
-            Line(
-                "Semantic Match",
-                share(model.semantic_match, SEMANTIC_TARGET),
-                share(baseline.semantic_match) if baseline else "-",
-                f"≥{SEMANTIC_TARGET:.0%}",
-                model.semantic_match.value >= SEMANTIC_TARGET,
-            ),
+            self._share("Syntax Valid", lambda results: results.syntax_valid, SYNTAX_TARGET),
+            self._share("Semantic Match", lambda results: results.semantic_match, SEMANTIC_TARGET),
             Line(
                 "Avg Latency",
                 milliseconds(latency.mean, LATENCY_TARGET_MS) if latency else "-",
@@ -127,6 +114,11 @@ class Report:
             ),
             *self._answered(),
         )
+
+    def _share(self, metric: str, of: Callable[[Results], Share], target: float) -> Line:
+        part, other = of(self.model), of(self.baseline) if self.baseline else None
+        theirs = share(other) if other else "-"
+        return Line(metric, share(part, target), theirs, f"≥{target:.0%}", part.value >= target)
 
     def _answered(self) -> list[Line]:
         model, baseline = self.model, self.baseline

@@ -31,12 +31,11 @@ TOLERATED = 0.01
 
 
 @frozen(kw_only=True)
-class Results:
-    """What one translator answered to a dataset's questions.
+class Asked:
+    """Who was asked what, and how.
 
     Attributes:
         name: What the translator is called.
-        rows: One a question, in the dataset's order.
         asked: Questions that were to be asked; more than there are rows when the run was interrupted.
         fingerprint: The fingerprint of the dataset that was asked; see `Dataset.fingerprint`.
         created: When the run began, in UTC.
@@ -44,13 +43,9 @@ class Results:
         cold_start_seconds: Time of the first warm-up request, which no row counts; None without warm-up.
         parameters: What decides the translator's answers, as it tells it: its model, prompt, temperature.
         repeats: How often each question was to be asked.
-        elapsed_seconds: From the first question to the last answer; None when the run was resumed.
-        cost: US dollars, where prices were told.
-        stopped: Why the run ended before its last question; empty when it did not, or was interrupted.
     """
 
     name: str
-    rows: tuple[Row, ...]
     asked: int
     fingerprint: str
     created: datetime
@@ -58,6 +53,20 @@ class Results:
     cold_start_seconds: float | None = None
     parameters: Mapping[str, Any] = field(factory=dict)
     repeats: int = 1
+
+
+@frozen(kw_only=True)
+class Results(Asked):
+    """What one translator answered to a dataset's questions.
+
+    Attributes:
+        rows: One a question, in the dataset's order.
+        elapsed_seconds: From the first question to the last answer; None when the run was resumed.
+        cost: US dollars, where prices were told.
+        stopped: Why the run ended before its last question; empty when it did not, or was interrupted.
+    """
+
+    rows: tuple[Row, ...]
     elapsed_seconds: float | None = None
     cost: float | None = None
     stopped: str = ""
