@@ -392,6 +392,16 @@ def test_a_report_is_written_in_every_form(call: Call, good: StubServer) -> None
     assert call("eval", "report", "--decided").code == 1, "two questions decide nothing"
 
 
+def test_a_page_tells_the_commit_it_was_written_at(call: Call, good: StubServer) -> None:
+    call("eval", "run", "--url", good.url)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    call("eval", "report", "--html", "r.html")
+    assert f"<dt>Commit</dt><dd>{head[:12]}</dd>" in Path("r.html").read_text("utf-8")
+
+
 def test_history(call: Call, good: StubServer) -> None:
     assert "no evaluation there" in call("eval", "history").out
     file = Path(call("eval", "run", "--url", good.url, "--json").json["file"])
@@ -412,4 +422,5 @@ def test_a_run_is_followed_from_its_data_to_its_evaluations(call: Call, good: St
     page = call("eval", "report", "--html", "r.html", "--run-name", "night")
     assert page.code == 0
     text = Path("r.html").read_text("utf-8")
+    assert "<dt>Commit</dt>" not in text
     assert "Training data" in text

@@ -30,7 +30,7 @@ from .app import App, shared, train_file, val_file
 from .asking import Asking, asking
 from .endpoints import endpoint_name, foreign_options, the_endpoint
 from .failures import FAILED, INTERRUPTED
-from .history import history_, training_of
+from .history import commit, history_, training_of
 from .watch import counted
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -180,7 +180,7 @@ def report(
     app.tell(f"Evaluation: {path}\nBaseline:   {other or 'none; `nls-finetune eval baseline` makes one'}")
     if html_path is not None:
         training, origin = training_of(app, run_name) if run_name else ((), {})
-        found.to_html(html_path, training=training, provenance=origin)
+        found.to_html(html_path, training=training, provenance={**origin, "Commit": commit()})
     for target, write in (
         (markdown, found.to_markdown),
         (junit, found.to_junit),
