@@ -6,13 +6,13 @@ READY := $(VENV)/.ready
 PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-modal providers/nls-sdk-openai tests/plugin_package
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
-.PHONY: demo test browser inspect check fuzz format clean
+.PHONY: demo test browser inspect check mypy pyright fuzz format clean
 
 demo: $(READY)  ## the whole job on this machine; its last table has the time of each stage
 	$(BIN)/nls-finetune demo --provider local
 
 test: $(READY)  ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 browser: $(READY)  ## the HTML report in a headless Chromium, which must be installed
 	$(BIN)/pip install --quiet --constraint constraints.txt -e .[browser]
@@ -27,7 +27,12 @@ check: $(READY)  ## format, lint, layers, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync mypy pyright
+
+mypy: $(READY)
 	$(BIN)/mypy
+
+pyright: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fuzz: $(READY)  ## ten minutes of a coverage-guided fuzzer on the query language

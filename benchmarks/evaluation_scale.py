@@ -29,8 +29,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nls_sdk import Dataset, Endpoint, Evaluator, Example
-from nls_sdk.evaluation import WARMUP_QUESTION, stream
-from nls_sdk.journal import read_journal
+from nls_sdk.evaluation.evaluator import WARMUP_QUESTION
+from nls_sdk.evaluation.journal import read_journal
+from nls_sdk.evaluation.streaming import stream
 
 HERE = Path(__file__).parent
 CONNECTIONS = 64

@@ -14,7 +14,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nls_sdk.statistics import LEVEL, POWER, Decision, mcnemar, pairs_needed, questions_needed, wilson
+from nls_sdk.evaluation.statistics import (
+    LEVEL,
+    POWER,
+    Decision,
+    mcnemar,
+    pairs_needed,
+    questions_needed,
+    wilson,
+)
 
 ACCURACIES = (0.60, 0.70, 0.80, 0.90, 0.95)
 QUESTIONS = (50, 108, 500)

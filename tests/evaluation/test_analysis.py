@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
+from answers import results, rows
 from attrs import evolve
 
-from nls_sdk.analysis import judgements, paired, slices
-from nls_sdk.report import Report
-from nls_sdk.results import Results, Row
-from nls_sdk.statistics import Decision
-
-
-def rows(right: int, wrong: int, seconds: float = 0.05, **metadata: str) -> list[Row]:
-    """So many right answers, then wrong ones."""
-    return [
-        Row(
-            question=f"find go files {i} {metadata}",
-            expected="lang:go",
-            actual="lang:go" if i < right else "repo:x",
-            seconds=seconds + i / 1e6,
-            metadata=metadata,
-        )
-        for i in range(right + wrong)
-    ]
-
-
-def results(found: list[Row], repeats: int = 1) -> Results:
-    return Results(
-        name="m",
-        rows=tuple(found),
-        asked=len(found),
-        fingerprint="f",
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        repeats=repeats,
-    )
+from nls_sdk.evaluation.analysis import judgements, paired, slices
+from nls_sdk.evaluation.report import Report
+from nls_sdk.evaluation.results import Row
+from nls_sdk.evaluation.statistics import Decision
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import metrics
-from .dataset import Dataset, Example
-from .errors import ConfigError
+from .. import metrics
+from ..dataset import Dataset, Example
+from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from inspect_ai import Task  # pyright: ignore[reportMissingImports]

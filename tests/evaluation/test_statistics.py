@@ -12,7 +12,7 @@ from statsmodels.stats.contingency_tables import mcnemar as other_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from nls_sdk.statistics import (
+from nls_sdk.evaluation.statistics import (
     Decision,
     Interval,
     effective,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
-from . import metrics
+from .. import metrics
+from ..floors import Echo, Rules
 from .results import Results, Row, Share
 from .statistics import (
     Decision,
@@ -172,6 +173,17 @@ def slices(rows: Sequence[Row], baseline: Sequence[Row] | None = None) -> tuple[
         Slice(each.key, each.value, each.model, each.baseline, p_value)
         for each, p_value in zip(found, corrected, strict=True)
     )
+
+
+def floors(rows: tuple[Row, ...]) -> dict[str, tuple[Share, Share]]:
+    """The shares of syntax valid answers and of semantic matches that each floor reaches on the questions."""
+    found = {}
+    for floor in (Echo(), Rules()):
+        answers = [(row.expected, floor.translate(row.question)) for row in rows]
+        valid = sum(metrics.syntax_valid(actual) for _, actual in answers)
+        match = sum(metrics.semantic_match(expected, actual) for expected, actual in answers)
+        found[floor.name] = (Share(valid, len(rows)), Share(match, len(rows)))
+    return found
 
 
 def _labels(row: Row) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from browser.evil import evil_report
 
 from nls_sdk import Dataset
 from nls_sdk.errors import ConfigError, EvaluationError
-from nls_sdk.exporting import inspect_task
+from nls_sdk.evaluation.exporting import inspect_task
 
 DATA = Dataset.from_pairs([("Go files", "lang:go"), ("Python files", "lang:python"), ("C files", "lang:c")])
 ANSWERS = {"Go files": "lang:go", "Python files": "path:python", "C files": "lang:c needle"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nls_sdk.misses import Difference, Miss, classes, classify, difference, unsupported
-from nls_sdk.rows import Row
+from nls_sdk.evaluation.misses import Difference, Miss, classes, classify, difference, unsupported
+from nls_sdk.evaluation.rows import Row
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from . import metrics
+from .. import metrics
 from .statistics import Interval, wilson
 
 
@@ -57,7 +57,7 @@ class Row:
     @cached_property
     def syntax_valid(self) -> bool:
         """Whether there is an answer and every operator in it is a valid one."""
-        return not self.failed and metrics.syntax_valid(self.actual)
+        return not self.failed and bool(self.actual.strip()) and not self.hallucinations
 
     @cached_property
     def semantic_match(self) -> bool:
@@ -91,7 +91,7 @@ class Row:
             return None
         return max(0.0, self.seconds - self.server_seconds)
 
-    @property
+    @cached_property
     def hallucinations(self) -> tuple[metrics.Hallucination, ...]:
         """The operators in the answer that are none."""
         return metrics.hallucinations(self.actual)

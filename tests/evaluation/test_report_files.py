@@ -6,15 +6,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from answers import results, rows
 from attrs import evolve
 from browser.evil import EVIL, evil_report
 from markdown_it import MarkdownIt
-from test_analysis import results, rows
 
-from nls_sdk.evaluation_files import save_evaluation
-from nls_sdk.history import Entry, history, lineage
+from nls_sdk.evaluation.files import save_evaluation
+from nls_sdk.evaluation.history import Entry, history, lineage
+from nls_sdk.evaluation.report import Report
 from nls_sdk.providers import RunRecord
-from nls_sdk.report import Report
 
 
 def test_junit(tmp_path: Path) -> None:
@@ -72,7 +72,8 @@ def test_lineage_leads_from_data_to_evaluations(trained: list[RunRecord], tmp_pa
     (line,) = lineage(trained, history(tmp_path))
     assert line.name == "night"
     assert line.data
-    assert line.recipe["lora_r"] == 16
+    assert line.recipe is not None
+    assert line.recipe.lora_r == 16
     assert line.adapter
     assert line.model
     assert line.state == "ready"

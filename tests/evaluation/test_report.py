@@ -11,15 +11,15 @@ import pytest
 from attrs import evolve
 
 from nls_sdk.errors import EvaluationError
-from nls_sdk.evaluation_files import (
+from nls_sdk.evaluation.files import (
     baseline_path,
     matching_baseline,
     newest_evaluation,
     save_baseline,
     save_evaluation,
 )
-from nls_sdk.report import Report
-from nls_sdk.results import Latency, Results, Row, Share
+from nls_sdk.evaluation.report import Report
+from nls_sdk.evaluation.results import Latency, Results, Row, Share
 
 TABLE = """\
 ┌────────────────┬─────────────┬─────────────┬────────┬────────┐

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from .metrics import Verdict, verdict
+from ..metrics import Verdict, verdict
 from .results import Row
 
 

@@ -13,9 +13,9 @@ from stub_server import Hang, Reply, StubServer, completion, status
 
 from nls_sdk import Dataset, Endpoint
 from nls_sdk.errors import ConfigError, EndpointError, EndpointUnavailable, EvaluationError
-from nls_sdk.evaluation import WARMUP_QUESTION, EvaluationInterrupted, Evaluator
+from nls_sdk.evaluation.evaluator import WARMUP_QUESTION, EvaluationInterrupted, Evaluator
+from nls_sdk.evaluation.results import Row, Share
 from nls_sdk.metrics import Verdict
-from nls_sdk.results import Row, Share
 from nls_sdk.retry import ATTEMPTS
 
 PAIRS = [(f"question {i}", f"lang:go n{i}") for i in range(12)]

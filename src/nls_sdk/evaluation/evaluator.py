@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias
@@ -13,16 +12,16 @@ from typing import TypeAlias
 from attrs import define, evolve, field, frozen
 from attrs.validators import ge
 
+from ..dataset import Dataset
+from ..errors import EvaluationError
+from ..retry import retry
+from ..translator import Translator
 from .asking import Asker, Question, asked, unanswered
-from .dataset import Dataset, Example
-from .errors import EvaluationError
 from .journal import Header, Journal, read_rows, results_of
 from .pacing import Limits, Pace
-from .questions import Questions, parameters_of
+from .questions import Questions
 from .report import Report
 from .results import Results, Row
-from .retry import retry
-from .translator import Translator
 
 WARMUP_QUESTION = "find Go files that mention a timeout"
 """What a warm-up request asks, so that no question of the dataset has been asked before it counts."""
@@ -270,47 +269,6 @@ class _Asking:
         rows = self.rows if self.journal is None else dict(read_rows(self.journal.path))
         cost = pace.spent if pace.limits.price is not None else None
         return results_of(self.header, [rows[place] for place in sorted(rows)], cost=cost)
-
-
-def stream(
-    examples: Iterable[Example],
-    translator: Translator,
-    *,
-    concurrency: int = 1,
-    limits: Limits | None = None,
-    journal: str | Path | None = None,
-    grace: float = 3.0,
-) -> Iterator[Row]:
-    """Ask questions without end: in the order given, with no more in memory than what is under way.
-
-    For data that is too large for a `Dataset`. The rows are those that come now; those of earlier runs are in
-    the journal. Closing the iterator ends the asking.
-
-    Args:
-        examples: The questions, the same and in the same order when a journal is gone on with.
-        translator: Who is asked. It is not warmed up.
-        concurrency: Requests in flight at once.
-        limits: Rates and money to keep to.
-        journal: A file to which each answer is written as it comes; see `nls_sdk.journal.read_rows`.
-        grace: Seconds that Ctrl-C gives the requests under way to be answered.
-
-    Raises:
-        EvaluationError: The journal is of another translator, or cannot be written.
-        KeyboardInterrupt: Ctrl-C; what was answered is in the journal.
-    """
-    parameters = parameters_of(translator)
-    header = Header(
-        name=translator.name, asked=0, fingerprint="", created=datetime.now(UTC), parameters=parameters
-    )
-    kept = None if journal is None else Journal(Path(journal), header)
-    asker = Asker(translator, Pace(limits or Limits(), parameters), None if kept is None else kept.add)
-    left = ((place, example) for place, example in enumerate(examples) if kept is None or place not in kept)
-    turns = ((number, place, 0, example) for number, (place, example) in enumerate(left))
-    try:
-        yield from asked(asker, turns, concurrency, grace)
-    finally:
-        if kept is not None:
-            kept.close()
 
 
 def warmed_up(header: Header, translator: Translator, times: int) -> Header:

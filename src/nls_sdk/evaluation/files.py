@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .errors import EvaluationError
+from ..errors import EvaluationError
 from .journal import Header, read_header, read_journal
 from .results import Results, pair_rows, writing
 

@@ -11,15 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from . import metrics
+from .. import metrics
+from ..sourcegraph.syntax import Filter, Leaf, leaves
 from .rows import Row
-
-if TYPE_CHECKING:
-    from .sourcegraph import Filter, Pattern
 
 
 class Miss(StrEnum):
@@ -166,22 +163,18 @@ def _differences(wanted: tuple[_Part, ...], found: tuple[_Part, ...]) -> Iterabl
 @lru_cache(maxsize=16384)
 def _parts(query: str) -> tuple[_Part, ...] | None:
     """The filters and terms of a query's canonical form; None when the server refuses it."""
-    from .sourcegraph import QueryError, canonical, parse
-    from .sourcegraph.syntax import leaves
+    from ..sourcegraph import parse
+    from ..sourcegraph.comparing import canonical_or_none
 
-    try:
-        text = canonical(query)
-        tree = parse(text).tree
-    except QueryError:
-        return None
-    return tuple(_part(leaf, text) for leaf in leaves(tree))
+    text = canonical_or_none(query)
+    return None if text is None else tuple(_part(leaf, text) for leaf in leaves(parse(text).tree))
 
 
-def _part(leaf: Filter | Pattern, text: str) -> _Part:
+def _part(leaf: Leaf, text: str) -> _Part:
     written = text[leaf.start : leaf.end]
-    field = getattr(leaf, "field", "")
-    value = getattr(leaf, "value", None)
-    return _Part(field, value if value is not None else leaf.text, leaf.negated, written)  # type: ignore[union-attr]
+    if isinstance(leaf, Filter):
+        return _Part(leaf.field, leaf.value, leaf.negated, written)
+    return _Part("", leaf.text, leaf.negated, written)
 
 
 def _words(text: str) -> list[str]:
@@ -190,7 +183,7 @@ def _words(text: str) -> list[str]:
 
 def _supported(part: _Part, words: set[str], question: str) -> bool:
     if part.field == "lang":
-        from .sourcegraph.languages import language
+        from ..sourcegraph.languages import language
 
         if any((language(word) or "").casefold() == part.value for word in words):
             return True

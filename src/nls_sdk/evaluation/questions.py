@@ -9,11 +9,11 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from ..dataset import Dataset, Example
+from ..translator import Translator
 from .asking import unanswered
-from .dataset import Dataset, Example
 from .journal import Header
 from .results import Results, Row, pair_rows
-from .translator import Translator
 
 
 @frozen

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from ..errors import EvaluationError
 from .analysis import Paired, paired
-from .errors import EvaluationError
-from .results import Results, Row, Share, pair_rows
+from .results import TOLERATED, Results, Row, Share, pair_rows
 from .statistics import holm, mcnemar
 
 ALPHA = 0.05
@@ -128,7 +128,9 @@ class Comparison:
         Failures count when they are more than the earlier ones by more than one in a hundred questions.
         """
         more = len(self.after.failures) - len(self.before.failures)
-        return self.slower or more > len(self.after.rows) / 100 or any(c.regressed for c in self.changes)
+        return (
+            self.slower or more > TOLERATED * len(self.after.rows) or any(c.regressed for c in self.changes)
+        )
 
     @property
     def worse(self) -> Sequence[tuple[Row, Row]]:

@@ -11,12 +11,11 @@ from typing import Any, cast
 import msgspec
 from attrs import field, frozen
 
-from .analysis import Judgement, Paired, Slice, judgements, paired, repeated, slices
-from .errors import EvaluationError
-from .events import Progress
-from .floors import floors
+from ..errors import EvaluationError
+from ..events import Progress
+from ..metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings
+from .analysis import Judgement, Paired, Slice, floors, judgements, paired, repeated, slices
 from .history import Entry, history
-from .metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, Verdict, findings
 from .misses import Miss, classes
 from .report_parts import Line as Line
 from .report_parts import Pair as Pair
@@ -277,7 +276,7 @@ class Report:
 
     @staticmethod
     def history(folder: str | Path) -> tuple[Entry, ...]:
-        """The whole evaluations of a folder, oldest first, a line each; see `nls_sdk.history`."""
+        """The whole evaluations of a folder, oldest first, a line each; see `nls_sdk.evaluation.history`."""
         return history(folder)
 
     def to_html(
@@ -288,7 +287,7 @@ class Report:
         provenance: Mapping[str, Any] | None = None,
         title: str = "Evaluation",
     ) -> Path:
-        """Write the report as one HTML file that needs no network; see `nls_sdk.reporting.html`.
+        """Write the report as one HTML file that needs no network; see `nls_sdk.evaluation.reporting.html`.
 
         Args:
             path: The file.

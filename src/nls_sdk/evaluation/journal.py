@@ -17,7 +17,7 @@ import attrs
 import msgspec
 from attrs import field, frozen
 
-from .errors import EvaluationError
+from ..errors import EvaluationError
 from .results import Results, writing
 from .rows import Row
 

@@ -10,8 +10,8 @@ import pytest
 from stub_server import Raw, Reply, StubServer, completion, status
 
 from nls_sdk import Dataset, Endpoint
-from nls_sdk.evaluation import Evaluator
-from nls_sdk.pacing import CapReached, Limits, Pace, Price
+from nls_sdk.evaluation.evaluator import Evaluator
+from nls_sdk.evaluation.pacing import CapReached, Limits, Pace, Price
 
 DATA = Dataset.from_pairs([(f"question {i}", "lang:go") for i in range(12)])
 

@@ -12,12 +12,12 @@ from typing import Generic, TypeAlias, TypeVar
 
 from attrs import define, evolve, field
 
-from .dataset import Example
-from .errors import EndpointError, NlsError
+from ..dataset import Example
+from ..errors import EndpointError, NlsError
+from ..retry import asked_wait, can_retry, retry
+from ..translator import Translator
 from .pacing import CapReached, Pace
-from .retry import asked_wait, can_retry, retry
 from .rows import Row
-from .translator import Translator
 
 PATIENCE = 3
 """Questions in succession that may fail for want of a server before retries are given up."""

@@ -16,10 +16,11 @@ from stub_server import StubServer
 
 from nls_sdk import Dataset, Endpoint, Example
 from nls_sdk.errors import EndpointError, EvaluationError
-from nls_sdk.evaluation import WARMUP_QUESTION, EvaluationInterrupted, Evaluator, stream
-from nls_sdk.journal import Journal, read_header, read_journal, read_rows
-from nls_sdk.pacing import Limits, Price
-from nls_sdk.results import Results, Row
+from nls_sdk.evaluation.evaluator import WARMUP_QUESTION, EvaluationInterrupted, Evaluator
+from nls_sdk.evaluation.journal import Journal, read_header, read_journal, read_rows
+from nls_sdk.evaluation.pacing import Limits, Price
+from nls_sdk.evaluation.results import Results, Row
+from nls_sdk.evaluation.streaming import stream
 
 DATA = Dataset.from_pairs([(f"question {i}", f"lang:go n{i}") for i in range(40)])
 

@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from attrs import evolve, field, frozen
 
-from . import metrics
-from .errors import EvaluationError
+from .. import metrics
+from ..errors import EvaluationError
+from ..rundir import write_json
 from .rows import Latency as Latency
 from .rows import Row as Row
 from .rows import Share as Share
-from .rundir import write_json
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 SCHEMA = 1
 """The version of the result files."""
+
+TOLERATED = 0.01
+"""The share of requests that may fail without a doubt about the whole evaluation."""
 
 
 @frozen(kw_only=True)

@@ -10,8 +10,8 @@ import pytest
 from browser.evil import EVIL, evil_report
 
 from nls_sdk.errors import EvaluationError
+from nls_sdk.evaluation.report import Report
 from nls_sdk.events import Progress
-from nls_sdk.report import Report
 
 
 class Elements(HTMLParser):

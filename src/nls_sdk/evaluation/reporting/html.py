@@ -17,8 +17,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..events import Progress
-from ..metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET
+from ...events import Progress
+from ...metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET
 from ..misses import Miss, classify, difference, unsupported
 from ..results import Results, Row
 from ..statistics import wilson
@@ -48,7 +48,7 @@ def html(
     """
     from jinja2 import Environment
 
-    here = files("nls_sdk.reporting")
+    here = files("nls_sdk.evaluation.reporting")
     script = here.joinpath("report.js").read_text("utf-8")
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         here.joinpath("report.html.j2").read_text("utf-8")

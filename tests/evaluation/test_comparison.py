@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from answers import results, rows
 from attrs import evolve
-from test_analysis import results, rows
 
-from nls_sdk.comparison import Comparison
 from nls_sdk.errors import EvaluationError
-from nls_sdk.results import Row
+from nls_sdk.evaluation.comparison import Comparison
+from nls_sdk.evaluation.results import Row
 
 
 def test_a_loss_beyond_noise_is_a_regression() -> None:
