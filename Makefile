@@ -8,13 +8,13 @@ CHROMIUM ?= $(firstword $(shell for name in chromium chromium-browser google-chr
 PYTEST := hypothesis pytest pytest-timeout sybil
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
-.PHONY: demo test browser inspect check fuzz format clean
+.PHONY: demo test browser inspect check mypy pyright fuzz format clean
 
 demo: $(READY)  ## the whole job on this machine; its last table has the time of each stage
 	$(BIN)/nls-finetune demo --provider local
 
 test: $(READY)  ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 browser:  ## the HTML report in a headless Chromium, in an environment of its own
 	@test -n "$(CHROMIUM)" || { echo "no Chromium here; install one, or: make browser CHROMIUM=PATH"; exit 2; }
@@ -31,7 +31,12 @@ check: $(READY)  ## format, lint, layers, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync mypy pyright
+
+mypy: $(READY)
 	$(BIN)/mypy
+
+pyright: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fuzz: $(READY)  ## ten minutes of a coverage-guided fuzzer on the query language
