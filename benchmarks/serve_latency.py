@@ -5,8 +5,8 @@ questions of the synthetic generator from 1, 8 and 64 clients (`nls_sdk.Endpoint
 table; below it, on demand, open loops at rising rates up to the knee, and how many greedy answers differ from
 the first variant's. MODEL is a folder; ``benchmarks/serve_model.py`` makes one that answers.
 
-``stock`` is vLLM as it comes, with the name and the length limit set; ``ours`` is `ServeConfig()`; any other is
-``ours`` with changes, as in ``speculation=off,precision=fp8`` (variants are separated by ``;``).
+``stock`` is vLLM as it comes, with the name and the length limit set; ``ours`` is `ServeConfig()`; any other
+is ``ours`` with changes, as in ``speculation=off,precision=fp8`` (variants are separated by ``;``).
 """
 
 from __future__ import annotations
