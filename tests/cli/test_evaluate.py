@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from cli.calling import Call
+from cli.calling import Call, right
 from stub_server import Reply, StubServer, status
 
 from nls_sdk import Dataset
@@ -24,27 +24,6 @@ from nls_sdk.evaluation.results import Results
 FOLDER = Path("data/datasets/evaluations")
 
 pytestmark = pytest.mark.usefixtures("data")
-
-
-def right(question: str) -> str:
-    """The query that the data expects."""
-    return f"lang:go {question.split()[1]}"
-
-
-def wrong(question: str) -> str:
-    return f"path:nowhere {question}"
-
-
-@pytest.fixture
-def good() -> Iterator[StubServer]:
-    with StubServer(right) as server:
-        yield server
-
-
-@pytest.fixture
-def bad() -> Iterator[StubServer]:
-    with StubServer(wrong) as server:
-        yield server
 
 
 def test_eval_run_writes_a_file_and_prints_the_table(call: Call, good: StubServer) -> None:
@@ -263,31 +242,6 @@ def test_a_cap_takes_the_price_that_the_baseline_knows() -> None:
         Asking(max_cost=1.0).priced(None)
 
 
-def test_compare_names_every_file_that_is_missing(call: Call) -> None:
-    done = call("compare", "one.json", "other.json")
-    assert done.code == 2
-    assert "one.json: no such evaluation file" in done.err
-    assert "other.json: no such evaluation file" in done.err
-
-
-def test_compare_two_evaluations(call: Call, good: StubServer, bad: StubServer) -> None:
-    files = []
-    for server in (good, bad):
-        files.append(call("eval", "run", "--url", server.url, "--json").json["file"])
-    done = call("compare", *files)
-    assert done.code == 0
-    assert Path(files[0]).stem in done.out
-    assert "Became wrong: 2" in done.out
-
-
-@pytest.mark.parametrize("spoil", [lambda p: p.write_text("{"), lambda p: p.write_text("[]")])
-def test_a_file_that_is_no_evaluation(call: Call, spoil: Callable[[Path], object]) -> None:
-    spoil(Path("x.json"))
-    done = call("compare", "x.json", "x.json")
-    assert done.code == 2
-    assert "x.json" in done.err
-
-
 def test_no_evaluation_yet(call: Call) -> None:
     done = call("eval", "report")
     assert done.code == 2
@@ -351,29 +305,6 @@ def test_a_signal_keeps_what_was_answered(data: Path, number: signal.Signals) ->
     (file,) = FOLDER.glob("eval-*.jsonl")
     assert f"kept in {file}" in err
     assert 0 < len(read_results(file).rows) < 50
-
-
-def test_a_regression_fails_ci_only_when_asked_to(call: Call, data: Path) -> None:
-    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(20)]
-    Dataset.from_pairs(pairs).write(data / "val.jsonl")
-    files = []
-    for answer in (right, wrong):
-        with StubServer(answer) as server:
-            files.append(
-                call("eval", "run", "--url", server.url, "--concurrency", "4", "--json").json["file"]
-            )
-    worse = call("compare", *files, "--fail-on-regression")
-    assert worse.code == 1
-    assert "REGRESSED" in worse.out
-    assert "Became wrong: 20" in worse.out
-    assert call("compare", *files).code == 0
-    # The other way round nothing became wrong; that it took longer may be the machine's doing.
-    back = call("compare", *reversed(files), "--json").json["changes"]
-    assert [change["lost"] for change in back] == [0] * len(back)
-    assert call("compare", *files, "--json").json["changes"][1]["lost"] == 20
-    unknown = call("compare", files[0], "nightly")
-    assert unknown.code == 2
-    assert "eval run --run-name nightly" in unknown.err
 
 
 def test_a_report_is_written_in_every_form(call: Call, good: StubServer) -> None:
