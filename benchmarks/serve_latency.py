@@ -1,4 +1,4 @@
-"""What serving costs: ``python benchmarks/serve_latency.py MODEL [--variants stock,ours] [--knee] [--same 2000]``.
+"""What serving costs: ``python benchmarks/serve_latency.py MODEL [--variants 'stock;ours'] [--knee]``.
 
 Starts vLLM itself for each variant on one GPU, first with no cache and then with what that left, and asks
 questions of the synthetic generator from 1, 8 and 64 clients (`nls_sdk.Endpoint` in several processes). One

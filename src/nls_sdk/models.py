@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attrs import field, frozen
 
@@ -14,6 +14,7 @@ from .errors import ArtifactError, ConfigError
 from .events import Ready, Succeeded
 from .prompt import SYSTEM_PROMPT
 from .providers import ENDED, Provider, require_provider
+from .publishing import Precision, card, push_to_hub
 from .retry import retry
 from .runs import Run
 from .serve_config import ServeConfig
@@ -170,6 +171,53 @@ class MergedModel:
         if isinstance(artifact, str):
             raise ArtifactError(f"{artifact} is a hub id: nothing is stored at {self.provider.name}.")
         return retry(lambda: self.provider.pull(artifact, Path(to).expanduser()))
+
+    def export(
+        self,
+        to: str | Path,
+        *,
+        precision: Precision = "auto",
+        base: str | None = None,
+        push_to: str | None = None,
+        token: str | None = None,
+        private: bool = True,
+    ) -> Path:
+        """Copy the model to a new folder that any server loads, with a model card; on demand, to the hub too.
+
+        Args:
+            to: The folder, which must not exist.
+            precision: `fp8` writes the layers' weights in eight bits, for vLLM, and needs torch here.
+            base: What the card calls the base model.
+            push_to: A repository of the hub, `OWNER/NAME`; without it nothing leaves this machine.
+            token: A token that may write there; otherwise HF_TOKEN.
+            private: Whether a repository that is made is private.
+
+        Raises:
+            ArtifactError: The folder exists, or there is nothing to copy.
+            ConfigError: torch or huggingface_hub is needed and is not here, or the hub refuses.
+            ProviderUnavailable: The hub did not answer; the folder stays.
+        """
+        if precision not in get_args(Precision):
+            raise ConfigError(f"precision = {precision!r}, but it must be auto or fp8.")
+        quantize = _quantizer() if precision == "fp8" else None
+        folder = self.pull(to)
+        if quantize is not None:
+            quantize(folder)
+        text = card(self.name, base or "a base model", self.system, precision)
+        (folder / "README.md").write_text(text, "utf-8")
+        if push_to is not None:
+            push_to_hub(folder, push_to, token=token, private=private)
+        return folder
+
+
+def _quantizer() -> Callable[[Path], int]:
+    try:
+        from .worker.quantizing import quantize
+    except ImportError as error:
+        raise ConfigError(
+            f"precision = 'fp8' needs {error.name} on this machine.", hint="pip install 'nls-sdk[worker]'"
+        ) from None
+    return quantize
 
 
 def merge_run(provider: Provider, run_id: str, task: Merge) -> Run[MergedModel]:

@@ -1,10 +1,11 @@
-"""`deploy`, `ask`, `key`, `stop`: a merged model at work."""
+"""`deploy`, `ask`, `key`, `stop`, `export`: a merged model at work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import attrs
 import click
@@ -12,6 +13,7 @@ import click
 from ..errors import ConfigError
 from ..events import Ready
 from ..models import Adapter, MergedModel, merge_run
+from ..publishing import Precision
 from ..retry import retry
 from ..safe_decoding import Decoding
 from ..serve_config import ServeConfig
@@ -57,8 +59,9 @@ def deploy(
     show_key: bool,
     detach: bool,
 ) -> None:
-    """Serve a merged model, or adapters beside their base, at an OpenAI-compatible endpoint.
+    """Serve a merged model at an OpenAI-compatible endpoint.
 
+    With --adapter, adapters beside their base instead, each by its name.
     The endpoint stays up when this command is done, until it is stopped or idle for its timeout.
     """
     check_run_name(run_name)
@@ -162,6 +165,33 @@ def stop(app: App, run_name: str | None, everyone: bool) -> None:
         # What a provider left behind of endpoints that no run knows of any more.
         names += retry(reap)
     app.answer({"stopped": names}, f"Stopped {', '.join(names)}." if names else "No endpoint was up.")
+
+
+@click.command()
+@run_name
+@click.option("--to", required=True, type=click.Path(path_type=Path), help="A folder, which must not exist.")
+@click.option(
+    "--precision", type=click.Choice(get_args(Precision)), default="auto", help="`fp8`: eight bits, for vLLM."
+)
+@click.option("--push-to", metavar="OWNER/NAME", help="Upload it to this repository of the model hub too.")
+@click.option("--public", is_flag=True, help="With --push-to: a repository that is made is public.")
+@shared
+def export(
+    app: App, run_name: str, to: Path, precision: Precision, push_to: str | None, public: bool
+) -> None:
+    """Copy a merged model to a folder, with a model card."""
+    record = finished(app, check_run_name(run_name), "merge", before="export")
+    assert isinstance(record.task, Merge)
+    model = merge_run(app.provider, record.run_id, record.task).result()
+    base = record.task.base
+    folder = model.export(
+        to,
+        precision=precision,
+        base=base if isinstance(base, str) else Path(base.path).name,
+        push_to=push_to,
+        private=not public,
+    )
+    app.answer({"folder": str(folder), "pushed_to": push_to}, str(folder))
 
 
 def _adapter(app: App, name: str) -> Adapter:
