@@ -15,7 +15,7 @@ from transformers import Qwen3Config
 from nls_sdk import Recipe
 from nls_sdk.worker.data import Row
 from nls_sdk.worker.devices import choose_device
-from nls_sdk.worker.lean.batch import Shape, pack
+from nls_sdk.worker.lean.batch import Fields, Shape, pack, shared_start
 from nls_sdk.worker.lean.loader import Packer
 from nls_sdk.worker.lean.means import WITHOUT, Means, choose
 from nls_sdk.worker.lean.memory import predict
@@ -27,15 +27,15 @@ from nls_sdk.worker.sampling import StepSampler
 from nls_sdk.worker.trainer import lora_config
 
 CPU = torch.device("cpu")
-PLAIN = Means(joined=False, flash=False, compiled=False, graphs=False)
+PLAIN = Means(shared=False, joined=False, flash=False, compiled=False, graphs=False)
 
 
 def rows_of(*lengths: int) -> list[Row]:
     return [Row(list(range(3, 3 + length)), length // 2) for length in lengths]
 
 
-def gradient(model: Path, means: Means, shape: Shape | None = None) -> torch.Tensor:
-    """The adapter's gradient of a batch in which every adapter counts."""
+def gradient(model: Path, means: Means, shape: Shape | None = None, shared: int = 0) -> torch.Tensor:
+    """The adapter's gradient of a batch in which every adapter counts, and whose rows begin alike."""
     torch.manual_seed(0)
     tuned = get_peft_model(load_model(model, torch.float32, CPU), lora_config(Recipe(lora_r=8)))
     for name, parameter in tuned.named_parameters():
@@ -43,7 +43,7 @@ def gradient(model: Path, means: Means, shape: Shape | None = None) -> torch.Ten
             torch.nn.init.normal_(parameter, std=0.05)
     step = LeanStep(tuned.get_base_model(), means, backend="aot_eager")
     rows = rows_of(7, 12, 30)
-    step(pack(rows, shape or Shape.of(rows), step_answers=25))
+    step(pack(rows, shape or Shape.of(rows, shared=shared), step_answers=25))
     assert step.adapter.values.grad is not None
     return step.adapter.values.grad
 
@@ -60,10 +60,41 @@ def test_what_fills_a_shape_changes_no_gradient(tiny_model: Path) -> None:
     torch.testing.assert_close(filled, gradient(tiny_model, PLAIN), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [None, Shape(64, 40, 6, 40, shared=2)])
+def test_sharing_what_rows_begin_with_changes_no_gradient(tiny_model: Path, shape: Shape | None) -> None:
+    shared = gradient(tiny_model, PLAIN, shape, shared=2)
+    torch.testing.assert_close(shared, gradient(tiny_model, PLAIN), rtol=1e-4, atol=1e-6)
+
+
+def test_rows_share_what_all_of_their_prompts_begin_with() -> None:
+    rows = [Row([1, 2, 3, 4, 5], 4), Row([1, 2, 3, 9, 9, 9], 5), Row([1, 2, 3, 4], 3)]
+    assert shared_start(rows[:2]) == 3
+    assert shared_start(rows) == 2, "a prompt keeps a token of its own"
+    assert shared_start([*rows, Row([2, 2, 3, 4], 3)]) == 0
+    assert shared_start([Row([1, 2], 0)]) == 0
+
+
+def test_a_shared_beginning_is_in_a_batch_once() -> None:
+    rows = [Row([1, 2, 3, 4], 3), Row([1, 2, 5, 6, 7], 3)]
+    batch = pack(rows, Shape(9, 4, 2, 3, shared=2), step_answers=3)
+    fields = Fields.of(batch.vector, batch.shape)
+    assert batch.trained == 9
+    assert fields.tokens.tolist() == [1, 2, 3, 4, 5, 6, 7, 0, 0]
+    assert fields.positions.tolist() == [0, 1, 2, 3, 2, 3, 4, 2, 3]
+    assert fields.starts.tolist() == [0, 2, 4, 7, 9]
+    assert fields.places.tolist() == [2, 4, 5, 0]
+    assert fields.labels.tolist() == [4, 6, 7, -1]
+    assert fields.keys.tolist() == [0, 1, 0, 1, 2, 3, 0, 1, 4, 5, 6, 0, 1, 7, 8]
+    assert fields.own.tolist() == [0, 1, 4, 5, 8, 9, 10, 13, 14]
+    assert fields.key_starts(batch.shape).tolist() == [0, 2, 6, 11, 15]
+    *_, copies = fields.sharing(batch.shape)
+    assert copies.tolist() == [[2, 3], [6, 7], [11, 12]]
+
+
 def test_compiled_layers_change_no_gradient_and_serve_all_layers(tiny_model: Path) -> None:
     torch._dynamo.reset()
     counters.clear()
-    got = gradient(tiny_model, attrs.evolve(PLAIN, joined=True, compiled=True))
+    got = gradient(tiny_model, attrs.evolve(PLAIN, joined=True, compiled=True), shared=2)
     torch.testing.assert_close(got, gradient(tiny_model, PLAIN), rtol=1e-4, atol=1e-6)
     assert counters["stats"]["unique_graphs"] == 3, "before attention, after it, and the loss"
 
@@ -140,7 +171,7 @@ def test_memory_is_predicted_as_measured_on_an_h200(tokens: int, answers: int, m
 def test_a_means_can_be_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(WITHOUT, "graphs, compiled")
     means, reasons = choose(choose_device("cpu"), torch.float32, Recipe())
-    assert means == PLAIN
+    assert means == attrs.evolve(PLAIN, shared=True)
     assert reasons == [f"graphs: {WITHOUT} names it", f"compiled: {WITHOUT} names it"]
 
 

@@ -52,16 +52,18 @@ class Packer:
         shapes: What they are filled up to, the smallest first; none leaves each its own.
     """
 
-    def __init__(self, *, most_tokens: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, *, most_tokens: int, shared: int = 0, rank: int = 0, world: int = 1) -> None:
         """Make a packer.
 
         Args:
             most_tokens: What one batch holds.
+            shared: Tokens that every row begins with, and that a batch has once.
             rank: Which process this is.
             world: How many processes share a step.
         """
         self.shapes: Sequence[Shape] = ()
         self._most_tokens = most_tokens
+        self._shared = shared
         self._rank, self._world = rank, world
 
     def parts(self, rows: Sequence[Row]) -> list[Sequence[Row]]:
@@ -73,7 +75,7 @@ class Packer:
         """This process's batches of a step."""
         answers = sum(answers_of(row) for row in rows)
         return [
-            pack(part, fit(Shape.of(part), self.shapes), step_answers=answers) for part in self.parts(rows)
+            pack(part, fit(self._shape(part), self.shapes), step_answers=answers) for part in self.parts(rows)
         ]
 
     def plan(self, rows: Sequence[Row], sampler: StepSampler, step_size: int, epochs: int) -> None:
@@ -82,6 +84,9 @@ class Packer:
         for epoch in range(epochs):
             sampler.set_epoch(epoch)
             for step in BatchSampler(sampler, step_size, drop_last=False):
-                needed |= {Shape.of(part) for part in self.parts([rows[i] for i in step])}
+                needed |= {self._shape(part) for part in self.parts([rows[i] for i in step])}
         sampler.set_epoch(0)
         self.shapes = plan(needed)
+
+    def _shape(self, rows: Sequence[Row]) -> Shape:
+        return Shape.of(rows, shared=self._shared)

@@ -11,7 +11,7 @@ import torch
 from ...events import Log
 from ...recipe import Recipe
 from ..trainer import AdapterTrainer
-from .batch import Batch, Shape
+from .batch import Batch, Shape, shared_start
 from .decoder import PROJECTIONS, unfit
 from .loader import Packer, StepLoader
 from .loss import CHUNK
@@ -92,7 +92,10 @@ class LeanTrainer(AdapterTrainer):
         for reason in reasons:
             self._meter.tell(Log(f"training without {reason}"))
         self._packer = Packer(
-            most_tokens=self._most_tokens(), rank=self.args.process_index, world=self.args.world_size
+            most_tokens=self._most_tokens(),
+            shared=shared_start(self._rows) if self._means.shared else 0,
+            rank=self.args.process_index,
+            world=self.args.world_size,
         )
         if self._means.graphs:
             self._packer.plan(self._rows, self._sampler, step_size, math.ceil(self._epochs()))
