@@ -5,8 +5,9 @@
 Random weights of Qwen3-1.7B's architecture, or of the configuration in a folder: speed does not depend on
 the weights. Examples are random tokens, with lengths as those of questions and queries: prompts of 62 +- 14
 tokens, answers of 20 +- 7. All begin with the same 16 tokens, as many as Qwen3's tokenizer makes of the SDK's
-system message and what stands around it. The floor is what all matrix products, forward and back, would take at the rate
-that a large bfloat16 product reaches on this machine, with every token projected onto the vocabulary.
+system message and what stands around it. The floor is what all matrix products, forward and back, would take
+at the rate that a large bfloat16 product reaches on this machine, with every token of every example going
+through every layer and projected onto the vocabulary.
 """
 
 from __future__ import annotations

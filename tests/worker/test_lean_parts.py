@@ -13,12 +13,16 @@ from torch._dynamo.utils import counters
 from transformers import Qwen3Config
 
 from nls_sdk import Recipe
+from nls_sdk.errors import RunFailed
 from nls_sdk.worker.data import Row
 from nls_sdk.worker.devices import choose_device
+from nls_sdk.worker.lean.adapter import FlatAdapter
+from nls_sdk.worker.lean.attention import PaddedAttention
 from nls_sdk.worker.lean.batch import Fields, Shape, pack, shared_start
+from nls_sdk.worker.lean.decoder import Decoder
 from nls_sdk.worker.lean.loader import Packer
 from nls_sdk.worker.lean.means import WITHOUT, Means, choose
-from nls_sdk.worker.lean.memory import predict
+from nls_sdk.worker.lean.memory import most_tokens, predict
 from nls_sdk.worker.lean.shapes import fit, plan, split
 from nls_sdk.worker.lean.step import LeanStep
 from nls_sdk.worker.loading import load_model
@@ -28,6 +32,9 @@ from nls_sdk.worker.trainer import lora_config
 
 CPU = torch.device("cpu")
 PLAIN = Means(shared=False, joined=False, flash=False, compiled=False, graphs=False)
+
+
+GPU_MEANS = Means(shared=True, joined=True, flash=True, compiled=True, graphs=True)
 
 
 def rows_of(*lengths: int) -> list[Row]:
@@ -53,6 +60,24 @@ def test_joining_the_adapters_changes_no_gradient(tiny_model: Path) -> None:
     joined = gradient(tiny_model, attrs.evolve(PLAIN, joined=True))
     assert apart.abs().max() > 0.01
     torch.testing.assert_close(joined, apart, rtol=1e-4, atol=1e-6)
+
+
+def test_repeating_keys_and_values_changes_no_gradient(tiny_model: Path) -> None:
+    """As flash attention has them, with another attention that a CPU can do."""
+    gradients = []
+    for repeated in (False, True):
+        torch.manual_seed(0)
+        tuned = get_peft_model(load_model(tiny_model, torch.float32, CPU), lora_config(Recipe(lora_r=8)))
+        decoder = Decoder(tuned.get_base_model(), joined=False, repeated=repeated)
+        adapter = FlatAdapter(list(decoder.projections()), torch.float32)
+        rows = rows_of(7, 12, 30)
+        shape = Shape.of(rows, shared=2)
+        fields = Fields.of(pack(rows, shape, step_answers=25).vector, shape)
+        adapter.accumulate(decoder(fields, shape, PaddedAttention(fields, shape)).square().mean())
+        assert adapter.values.grad is not None
+        gradients.append(adapter.values.grad)
+    assert gradients[0].abs().max() > 1e-3
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
 
 
 def test_what_fills_a_shape_changes_no_gradient(tiny_model: Path) -> None:
@@ -162,10 +187,19 @@ def test_memory_is_predicted_as_measured_on_an_h200(tokens: int, answers: int, m
         weights=3_441_149_952,
         trained=17_432_576,
         shape=Shape(tokens, answers, 8, 128),
-        compiled=True,
+        means=GPU_MEANS,
     )
     assert memory.total == pytest.approx(measured, rel=0.1)
     assert str(memory).endswith(f"logits {memory.logits / 1e9:.1f})")
+
+
+def test_no_room_for_the_longest_example_is_told_with_numbers() -> None:
+    assert most_tokens(10**9, 2 * 10**6, longest=500) == 500
+    assert most_tokens(10**12, 2 * 10**6, longest=500) == 32768
+    with pytest.raises(RunFailed, match=r"has 1\.0 GB .* of 501 tokens, needs 1\.0") as told:
+        most_tokens(10**9, 2 * 10**6, longest=501)
+    assert "longer than 500 tokens (max_length)" in told.value.hint
+    assert "gradient_checkpointing" in told.value.hint
 
 
 def test_a_means_can_be_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

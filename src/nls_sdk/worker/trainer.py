@@ -16,6 +16,7 @@ from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from ..errors import RecipeError
 from ..recipe import Recipe
 from .data import Row
 from .files import publish
@@ -39,7 +40,13 @@ def lora_config(recipe: Recipe) -> LoraConfig:
 
 
 def sft_config(
-    recipe: Recipe, staging: Path, dtype: torch.dtype, device: torch.device, *, whole_steps: bool = False
+    recipe: Recipe,
+    staging: Path,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    whole_steps: bool = False,
+    processes: int = 1,
 ) -> SFTConfig:
     """The recipe's training, in TRL's terms.
 
@@ -48,11 +55,15 @@ def sft_config(
         staging: Where checkpoints are written before they are published.
         dtype: What the weights are held in.
         device: What the training runs on.
-        whole_steps: Hand over a whole optimizer step's examples at once.
+        whole_steps: Hand over a whole optimizer step's examples at once, to each process.
+        processes: How many share a step.
+
+    Raises:
+        RecipeError: They cannot share it evenly.
     """
-    batch, accumulation = recipe.per_device_batch_size, recipe.gradient_accumulation_steps
-    if whole_steps:
-        batch, accumulation = batch * accumulation, 1
+    batch, accumulation = (
+        (recipe.effective_batch_size, 1) if whole_steps else _share_of_step(recipe, processes)
+    )
     return SFTConfig(
         output_dir=str(staging),
         num_train_epochs=recipe.epochs,
@@ -80,6 +91,19 @@ def sft_config(
         disable_tqdm=True,
         dataloader_pin_memory=device.type == "cuda",
         logging_nan_inf_filter=False,
+    )
+
+
+def _share_of_step(recipe: Recipe, processes: int) -> tuple[int, int]:
+    """Examples of a forward pass, and forward passes, of each process in one optimizer step."""
+    batch, accumulation = recipe.per_device_batch_size, recipe.gradient_accumulation_steps
+    if accumulation % processes == 0:
+        return batch, accumulation // processes
+    if batch % processes == 0:
+        return batch // processes, accumulation
+    raise RecipeError(
+        f"{processes} processes cannot share steps of {accumulation} x {batch} examples evenly.",
+        hint=f"Make gradient_accumulation_steps or per_device_batch_size a multiple of {processes}.",
     )
 
 
@@ -159,6 +183,7 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
         name = f"checkpoint-{self.state.global_step}"
         staged = self._staging / name
+        self._meter.read(self.state.global_step)
         self.accelerator.wait_for_everyone()
         if not self.args.should_save:
             return
