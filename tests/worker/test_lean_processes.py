@@ -34,7 +34,7 @@ def test_two_processes_train_as_one(tiny_model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dropout", [0.0, 1e-9], ids=["lean", "trl"])
 def test_a_provider_shares_a_training_among_processes(home: Home, dropout: float) -> None:
-    """With dropout TRL's own step trains, whose last step of an epoch repeats examples: one epoch, no rest."""
+    """With dropout TRL's own step trains, whose last step of an epoch repeats examples."""
     recipe = attrs.evolve(RECIPE, lora_dropout=dropout, **({"max_steps": 2} if dropout else {}))
     ends, adapters = [], []
     for count in (1, 2):

@@ -70,6 +70,11 @@ class LeanTrainer(AdapterTrainer):
             self._meter.tell(Log(f"prepared {len(self._packer.shapes)} shapes of batches in {seconds:.1f} s"))
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The schedule; it is made when the model has been wrapped for the processes that share it."""
+        self._step.adapter.attach()
+        return super().create_scheduler(num_training_steps, optimizer)
+
     def predicted_memory(self) -> Memory | None:
         """What the training will hold on its GPU; None where shapes are not planned."""
         peft: Any = self.model
