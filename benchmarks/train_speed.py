@@ -134,7 +134,7 @@ class Bench:
         def measure(name: str) -> Measured:
             clock = Clock(warm)
             each = batch * accumulation
-            steps = min(self._steps, 40) if each < 64 else 25
+            steps = warm + 15
             rows = (self.rows * (1 + each * steps // len(self.rows)))[: each * steps]
             trainer = SFTTrainer(
                 model=self._model(),
@@ -168,7 +168,7 @@ class Bench:
 
         def measure(name: str) -> Measured:
             os.environ["NLS_LEAN_WITHOUT"] = without
-            steps = self._steps if batch < 64 else 30
+            steps = self._steps if batch < 64 else warm + 18
             recipe = Recipe(
                 per_device_batch_size=batch, gradient_accumulation_steps=1, max_steps=steps, logging_steps=20
             )
@@ -283,7 +283,7 @@ def main() -> None:
     )
     parser.add_argument("--config", type=Path, help="a folder with another config.json")
     parser.add_argument("--only", nargs="*", help="lines of the table, by name")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=100, help="of the worker's small batches")
     parser.add_argument("--whole", action="store_true", help="time a whole run of the worker in its place")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -165,10 +165,10 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         """TRL's loss, counted."""
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
         if model.training:
-            tokens = int(inputs["attention_mask"].sum())
-            self._meter.count(
-                len(inputs["input_ids"]), tokens, (loss[0] if return_outputs else loss).detach()
-            )
+            counted = (loss[0] if return_outputs else loss).detach()
+            # Of several processes each has its share times their number, since DDP takes a mean of gradients.
+            share = counted / self.args.world_size
+            self._meter.count(len(inputs["input_ids"]), int(inputs["attention_mask"].sum()), share)
         return loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> StepSampler:
