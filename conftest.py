@@ -10,8 +10,9 @@ from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-# A shell has what it runs in the background ignore Ctrl-C, and children inherit that; tests send it.
+# A shell in the background ignores Ctrl-C and nohup a hangup, and children inherit that; tests send both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A busy machine is no fault of the code: no example has a deadline.
 settings.register_profile("nls", deadline=None)

@@ -3,14 +3,19 @@
     python benchmarks/modal_chaos.py --runs 100 --seed 1
 
 Each run trains, merges, deploys, evaluates and stops, while its seed decides what goes wrong: RPCs are
-refused or their streams dropped, block transfers fail, commits are slow, torn or fail, containers are
-preempted (SIGINT and a grace period) or killed, clocks disagree. The worker is the tests' quick one, without
-torch: each of its steps is a hash of the one before, so that a step lost or done twice changes the result.
-All else is real: the provider, Modal's client, Modal's container runtime.
+refused, their streams dropped or their answers lost, block transfers fail, commits are slow, torn or fail,
+containers are preempted (SIGINT and a grace period) or killed, clocks disagree. The worker is the tests'
+quick one, without torch: each of its steps is a hash of the one before, so that a step lost or done twice
+changes the result. All else is real: the provider, Modal's client, Modal's container runtime.
+
+A fault comes at a count, not at a time: the nth request of one RPC by one sender, the nth event of a
+container, the nth question to an endpoint. Left to chance are the order of what threads do at the same time,
+at what point of a job its nth poll falls, and what was committed when a container is taken away.
 
 A run is `right` when its answers are those of an undisturbed run, `error` when a stage ended with an error of
 nls_sdk's own (the stage is then started once more without faults, and must end right), and `wrong` otherwise.
-Left behind is whatever container still lives once it was stopped. `--only SEED` runs one seed again.
+Left behind is whatever container still lives once it was stopped. `--only SEED` prints a seed's plan and runs
+it again, `--times N` times.
 """
 
 from __future__ import annotations
@@ -21,14 +26,13 @@ import hashlib
 import random
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from nls_sdk import Dataset, Evaluator
 from nls_sdk.errors import NlsError
@@ -78,68 +82,94 @@ def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@frozen
+class Plan:
+    """What goes wrong in one run; nothing else decides it than the seed.
+
+    Attributes:
+        rules: Commits that go wrong, in order.
+        ambushes: Containers that are taken away, each when it has told so many events or been asked so often.
+        rate: The share of requests to Modal that go wrong. Which ones follows from the seed, the sender, the
+            RPC and how many of those came before.
+        http_rate: The same, of block transfers.
+        clock_skew: Seconds by which the containers' clocks are wrong.
+        grace: Seconds that a container has after SIGINT.
+    """
+
+    rules: list[dict[str, Any]]
+    ambushes: list[dict[str, Any]]
+    rate: float
+    http_rate: float
+    clock_skew: float
+    grace: float
+
+    @classmethod
+    def of(cls, seed: int) -> Plan:
+        """The plan of a seed."""
+        dice = random.Random(seed)
+        kinds = ["slow", "torn", "lost", "unavailable"]
+        rules = [
+            {"rpc": "VolumeCommit", "kind": dice.choice(kinds), "seconds": 0.5}
+            for _ in range(dice.randrange(4))
+        ]
+        moments = [{"function": "train", "events": n} for n in range(1, STEPS + 1)]
+        moments += [{"function": "merge", "events": 1}]
+        moments += [{"function": "vllm_serve", "requests": n} for n in range(1, QUESTIONS + 1)]
+        ambushes = [
+            {**moment, "how": dice.choice(["preempt", "kill"])}
+            for moment in dice.sample(moments, dice.randrange(4))
+        ]
+        return cls(
+            rules,
+            ambushes,
+            rate=dice.choice([0.0, 0.03, 0.08]),
+            http_rate=dice.choice([0.0, 0.05]),
+            clock_skew=dice.choice([0.0, 0.0, -3600.0, 900.0]),
+            grace=dice.choice([0.5, 5.0]),
+        )
+
+
 class Trouble:
-    """What goes wrong in one run, decided by its seed."""
+    """Lets a plan loose, and calls it off."""
 
     def __init__(self, modal: Any, seed: int, outcome: Outcome) -> None:
-        self._modal, self._dice, self._outcome = modal, random.Random(seed), outcome
-        self._calm = threading.Event()
+        self._modal, self._seed, self._outcome = modal, seed, outcome
 
     @contextlib.contextmanager
     def brewing(self) -> Iterator[None]:
         """Make trouble while the block runs."""
-        dice = self._dice
-        commits = [
-            {"rpc": "VolumeCommit", "kind": dice.choice(["slow", "torn", "unavailable"]), "seconds": 0.5}
-            for _ in range(dice.randrange(4))
-        ]
-        self._modal.settings(
-            clock_skew=dice.choice([0.0, 0.0, -3600.0, 900.0]), grace=dice.choice([0.5, 5.0])
-        )
+        plan = Plan.of(self._seed)
+        self._modal.settings(clock_skew=plan.clock_skew, grace=plan.grace)
         self._modal.faults(
-            *commits,
-            rate=dice.choice([0.0, 0.03, 0.08]),
-            http_rate=dice.choice([0.0, 0.05]),
-            seed=dice.randrange(10**6),
+            *plan.rules,
+            ambushes=plan.ambushes,
+            rate=plan.rate,
+            http_rate=plan.http_rate,
+            seed=self._seed,
         )
-        thread = threading.Thread(target=self._disturb, args=(dice.randrange(3),), daemon=True)
-        thread.start()
         try:
             yield
         finally:
             self.calm()
-            thread.join()
 
     def calm(self) -> None:
         """No more of it."""
-        self._calm.set()
-        with contextlib.suppress(Exception):
-            self._outcome.struck.update(self._modal.state()["struck"])
+        self._outcome.struck.update(self._modal.state()["struck"])
         self._modal.faults()
         self._modal.settings(clock_skew=0.0)
 
-    def _disturb(self, times: int) -> None:
-        """Take containers away, a few times."""
-        for _ in range(times):
-            if self._calm.wait(self._dice.uniform(0.5, 5.0)):
-                return
-            how = self._dice.choice(["preempt", "kill"])
-            with contextlib.suppress(Exception):  # None may live just now.
-                getattr(self._modal, how)()
-                self._outcome.struck[how] += 1
 
-
-def run_once(modal: Any, seed: int) -> Outcome:
-    """One whole job under the faults of a seed."""
+def run_once(modal: Any, seed: int, place: str) -> Outcome:
+    """One whole job under the faults of a seed, with apps and a Volume of that place."""
     from places import make_provider
 
     outcome, begun = Outcome(seed), time.monotonic()
-    provider = make_provider(app=f"jobs-{seed}", serve_app=f"serve-{seed}", volume=f"runs-{seed}")
+    provider = make_provider(app=f"jobs-{place}", serve_app=f"serve-{place}", volume=f"runs-{place}")
     trouble = Trouble(modal, seed, outcome)
     data = Dataset.from_pairs([(f"question {seed} {i}", "lang:go") for i in range(QUESTIONS)])
     recipe = Recipe(max_steps=STEPS, checkpoint_steps=2, seed=seed)
     stored = push_dataset(provider, data)
-    task = Train(name="slow", base="some/model", data=stored, recipe=recipe)
+    task = Train(name="steady", base="some/model", data=stored, recipe=recipe)
 
     def stage(name: str, do: Callable[[], T]) -> T:
         try:
@@ -170,7 +200,7 @@ def run_once(modal: Any, seed: int) -> Outcome:
             outcome.verdict = "wrong"
             outcome.said.append(f"answers {answers}")
         states = {record.run_id: record.state for record in retry(provider.runs)}
-        if states != {"slow.train": "succeeded", "slow.merge": "succeeded", "slow.serve": "cancelled"}:
+        if states != {"steady.train": "succeeded", "steady.merge": "succeeded", "steady.serve": "cancelled"}:
             outcome.verdict = "wrong"
             outcome.said.append(f"states {states}")
     except Exception as error:
@@ -181,15 +211,15 @@ def run_once(modal: Any, seed: int) -> Outcome:
             for record in provider.runs():
                 provider.cancel(record.run_id)
     deadline = time.monotonic() + 10
-    while (left := _left(modal, seed)) and time.monotonic() < deadline:
+    while (left := _left(modal, place)) and time.monotonic() < deadline:
         time.sleep(0.2)
     outcome.left = left
     outcome.seconds = time.monotonic() - begun
     return outcome
 
 
-def _left(modal: Any, seed: int) -> int:
-    apps = (f"jobs-{seed}", f"serve-{seed}")
+def _left(modal: Any, place: str) -> int:
+    apps = (f"jobs-{place}", f"serve-{place}")
     return len([c for c in modal.containers() if c["app"] in apps])
 
 
@@ -199,16 +229,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1, help="of the first run; each next has one more")
     parser.add_argument("--only", type=int, help="run this seed alone")
+    parser.add_argument("--times", type=int, default=1, help="how often, with --only")
     options = parser.parse_args()
-    seeds = [options.only] if options.only is not None else range(options.seed, options.seed + options.runs)
+    seeds = [*range(options.seed, options.seed + options.runs)]
+    if options.only is not None:
+        seeds = [options.only] * options.times
+        print(Plan.of(options.only), flush=True)
     from loopback.client import running, signed_in
 
     outcomes = []
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as modal, signed_in(modal):
         modal.secret("huggingface-secret", HF_TOKEN="hf_loopback")
         modal.settings(overlay=str(TESTS / "quick_worker"))
-        for seed in seeds:
-            outcome = run_once(modal, seed)
+        for number, seed in enumerate(seeds):
+            outcome = run_once(modal, seed, f"{seed}-{number}")
             outcomes.append(outcome)
             struck = " ".join(f"{kind}={count}" for kind, count in sorted(outcome.struck.items()))
             print(

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from nls_sdk import Dataset, Evaluator
-from nls_sdk.floors import Echo, Rules, floors
+from nls_sdk.evaluation.analysis import floors
+from nls_sdk.evaluation.results import Share
+from nls_sdk.floors import Echo, Rules
 from nls_sdk.metrics import syntax_valid
-from nls_sdk.results import Share
 from nls_sdk.synthetic import generate
 from nls_sdk.testing import BaselineContract
 from nls_sdk.translator import Translator

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from .dataset import Example as Example
     from .endpoint import Endpoint as Endpoint
     from .errors import NlsError as NlsError
-    from .evaluation import Evaluator as Evaluator
+    from .evaluation.evaluator import Evaluator as Evaluator
+    from .evaluation.report import Report as Report
+    from .evaluation.results import Results as Results
     from .models import Adapter as Adapter
     from .models import MergedModel as MergedModel
     from .plugins import baseline as baseline
     from .plugins import provider as provider
     from .recipe import Recipe as Recipe
-    from .report import Report as Report
-    from .results import Results as Results
     from .runs import Run as Run
     from .tasks import ServeConfig as ServeConfig
     from .training import TrainingJob as TrainingJob
@@ -35,13 +35,13 @@ _ROOMS = {
     "Adapter": "models",
     "Dataset": "dataset",
     "Endpoint": "endpoint",
-    "Evaluator": "evaluation",
+    "Evaluator": "evaluation.evaluator",
     "Example": "dataset",
     "MergedModel": "models",
     "NlsError": "errors",
     "Recipe": "recipe",
-    "Report": "report",
-    "Results": "results",
+    "Report": "evaluation.report",
+    "Results": "evaluation.results",
     "Run": "runs",
     "ServeConfig": "tasks",
     "TrainingJob": "training",

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 
 from .providers import API_VERSION
-from .rows import Row, Share
 
 _STOP_WORDS = """
 a about all an and any are as at by can code containing contains do every everything file files find for from
@@ -84,16 +83,3 @@ class Rules:
             elif word.lower().strip(".") not in _STOP:
                 terms.append(word.strip(".,?!"))
         return " ".join([*filters, *(term for term in terms if term)]) or question.strip()
-
-
-def floors(rows: tuple[Row, ...]) -> dict[str, tuple[Share, Share]]:
-    """The shares of syntax valid answers and of semantic matches that each floor reaches on the questions."""
-    from .metrics import semantic_match, syntax_valid
-
-    found = {}
-    for floor in (Echo(), Rules()):
-        answers = [(row.expected, floor.translate(row.question)) for row in rows]
-        valid = sum(syntax_valid(actual) for _, actual in answers)
-        match = sum(semantic_match(expected, actual) for expected, actual in answers)
-        found[floor.name] = (Share(valid, len(rows)), Share(match, len(rows)))
-    return found

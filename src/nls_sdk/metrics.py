@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .sourcegraph.operators import OPERATOR, QUOTED, URL, Hallucination, hallucinations, operators
@@ -107,14 +108,12 @@ def right(expected: str, actual: str) -> bool:
 
 def server_valid(query: str) -> bool:
     """Whether the server accepts the query. A blank query is not an answer."""
-    from .sourcegraph import validate
-
-    return bool(query.strip()) and not validate(query)
+    return _at_server(query)[0]
 
 
 def lint_clean(query: str) -> bool:
     """Whether the server accepts the query and does all that it says."""
-    return server_valid(query) and not findings(query)
+    return _at_server(query)[1]
 
 
 def equivalent(expected: str, actual: str) -> bool:
@@ -129,6 +128,19 @@ def findings(query: str) -> tuple[Finding, ...]:
     from .sourcegraph import lint, validate
 
     return (*validate(query), *lint(query))
+
+
+@lru_cache(maxsize=16384)
+def _at_server(query: str) -> tuple[bool, bool]:
+    """Whether a query is `server_valid` and `lint_clean`, from one reading of it."""
+    from .sourcegraph import QueryError, lint, parse, validate
+
+    try:
+        read = parse(query)
+    except QueryError:
+        return False, False
+    valid = bool(query.strip()) and not validate(read)
+    return valid, valid and not lint(read)
 
 
 def verdict(fine_tuned: bool, baseline: bool) -> Verdict:

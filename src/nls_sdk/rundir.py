@@ -121,8 +121,8 @@ def write_json(path: Path, values: Any) -> None:
     """Write a JSON file so that a reader sees the old one or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(values, file, indent=1, ensure_ascii=False)
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(values), indent=1))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

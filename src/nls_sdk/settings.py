@@ -25,7 +25,7 @@ import msgspec
 from attrs import field, frozen
 
 from .errors import ConfigError, NlsError
-from .evaluation_files import EVALUATIONS
+from .evaluation.files import EVALUATIONS
 from .prompt import SYSTEM_PROMPT
 from .recipe import Recipe, from_mapping, refuse_unknown
 from .tasks import ServeConfig

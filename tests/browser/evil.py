@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from nls_sdk.report import Report
-from nls_sdk.results import Results, Row
+from nls_sdk.evaluation.report import Report
+from nls_sdk.evaluation.results import Results, Row
 
 EVIL = (
     "<script>document.title='owned'</script>",

@@ -7,41 +7,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
-from cli.calling import Call
-from stub_server import StubServer
+from cli.calling import Call, right
+from stub_server import Reply, StubServer, status
 
 from nls_sdk import Dataset
-from nls_sdk.evaluation_files import read_results
-from nls_sdk.results import Results
+from nls_sdk.cli.asking import Asking
+from nls_sdk.evaluation.files import read_results
+from nls_sdk.evaluation.pacing import Limits, Price
+from nls_sdk.evaluation.results import Results
 
 FOLDER = Path("data/datasets/evaluations")
 
 pytestmark = pytest.mark.usefixtures("data")
-
-
-def right(question: str) -> str:
-    """The query that the data expects."""
-    return f"lang:go {question.split()[1]}"
-
-
-def wrong(question: str) -> str:
-    return f"path:nowhere {question}"
-
-
-@pytest.fixture
-def good() -> Iterator[StubServer]:
-    with StubServer(right) as server:
-        yield server
-
-
-@pytest.fixture
-def bad() -> Iterator[StubServer]:
-    with StubServer(wrong) as server:
-        yield server
 
 
 def test_eval_run_writes_a_file_and_prints_the_table(call: Call, good: StubServer) -> None:
@@ -207,28 +189,57 @@ def test_half_a_baseline_does_not_take_the_place_of_a_whole_one(
 
 def test_ctrl_c_before_the_first_answer_leaves_no_file(call: Call) -> None:
     with Interrupting(at=1) as server:
-        done = call("eval", "run", "--url", server.url)
+        done = call("eval", "run", "--url", server.url, "--json")
     assert done.code == 130
     assert "nothing to keep" in done.err
+    assert (done.json["file"], done.json["interrupted"], done.json["questions"]) == (None, True, 0)
     assert not FOLDER.exists()
 
 
-def test_compare_two_evaluations(call: Call, good: StubServer, bad: StubServer) -> None:
-    files = []
-    for server in (good, bad):
-        files.append(call("eval", "run", "--url", server.url, "--json").json["file"])
-    done = call("compare", *files)
-    assert done.code == 0
-    assert Path(files[0]).stem in done.out
-    assert "Became wrong: 2" in done.out
+@pytest.fixture
+def dying() -> Iterator[StubServer]:
+    """Answers the warm-up and one question, and from then on nothing."""
+
+    def script(question: str) -> Reply:
+        return right(question) if len(server.asked) <= 2 else status(400)
+
+    with StubServer(script) as server:
+        yield server
 
 
-@pytest.mark.parametrize("spoil", [lambda p: p.write_text("{"), lambda p: p.write_text("[]")])
-def test_a_file_that_is_no_evaluation(call: Call, spoil: Callable[[Path], object]) -> None:
-    spoil(Path("x.json"))
-    done = call("compare", "x.json", "x.json")
-    assert done.code == 2
-    assert "x.json" in done.err
+def test_a_server_that_dies_midway_is_exit_1_and_no_answer_lost(
+    call: Call, dying: StubServer, good: StubServer
+) -> None:
+    done = call("eval", "run", "--url", dying.url)
+    assert done.code == 1
+    assert "1 of 2 requests failed. `--resume --retry-failed` asks those again." in done.err
+    (journal,) = FOLDER.glob("eval-*.json*")
+    assert journal.suffix == ".jsonl"
+    dying.asked.clear()
+    assert call("eval", "run", "--url", dying.url, "--resume", "--retry-failed").code == 0
+    assert len(dying.asked) == 2, "the warm-up, and what had failed"
+    assert not journal.exists()
+    assert Results.read(journal.with_suffix(".json")).answered == 2
+
+
+def test_a_baseline_that_fails_is_exit_1_and_asked_again(call: Call, dying: StubServer) -> None:
+    os.environ["OPENAI_API_KEY"] = "sk-test"
+    done = call("eval", "baseline", "--base-url", dying.url)
+    assert done.code == 1
+    assert "1 of 2 requests failed. The same command asks only those again." in done.err
+    dying.asked.clear()
+    assert call("eval", "baseline", "--base-url", dying.url).code == 0
+    assert len(dying.asked) == 2
+    assert Results.read(FOLDER / "baseline-gpt-4o-mini.json").answered == 2
+
+
+def test_a_cap_takes_the_price_that_the_baseline_knows() -> None:
+    known, told = Price(0.15, 0.6), Price(1, 2)
+    limits = Asking(max_cost=1.0).priced(known).limits
+    assert (limits.price, limits.max_cost) == (known, 1.0)
+    assert Asking(limits=Limits(price=told)).priced(known).limits == Limits(price=told)
+    with pytest.raises(click.UsageError, match="needs --price"):
+        Asking(max_cost=1.0).priced(None)
 
 
 def test_no_evaluation_yet(call: Call) -> None:
@@ -296,29 +307,6 @@ def test_a_signal_keeps_what_was_answered(data: Path, number: signal.Signals) ->
     assert 0 < len(read_results(file).rows) < 50
 
 
-def test_a_regression_fails_ci_only_when_asked_to(call: Call, data: Path) -> None:
-    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(20)]
-    Dataset.from_pairs(pairs).write(data / "val.jsonl")
-    files = []
-    for answer in (right, wrong):
-        with StubServer(answer) as server:
-            files.append(
-                call("eval", "run", "--url", server.url, "--concurrency", "4", "--json").json["file"]
-            )
-    worse = call("compare", *files, "--fail-on-regression")
-    assert worse.code == 1
-    assert "REGRESSED" in worse.out
-    assert "Became wrong: 20" in worse.out
-    assert call("compare", *files).code == 0
-    # The other way round nothing became wrong; that it took longer may be the machine's doing.
-    back = call("compare", *reversed(files), "--json").json["changes"]
-    assert [change["lost"] for change in back] == [0] * len(back)
-    assert call("compare", *files, "--json").json["changes"][1]["lost"] == 20
-    unknown = call("compare", files[0], "nightly")
-    assert unknown.code == 2
-    assert "eval run --run-name nightly" in unknown.err
-
-
 def test_a_report_is_written_in_every_form(call: Call, good: StubServer) -> None:
     call("eval", "run", "--url", good.url)
     options = [
@@ -335,6 +323,16 @@ def test_a_report_is_written_in_every_form(call: Call, good: StubServer) -> None
     assert call("eval", "report", "--decided").code == 1, "two questions decide nothing"
 
 
+def test_a_page_tells_the_commit_it_was_written_at(call: Call, good: StubServer) -> None:
+    call("eval", "run", "--url", good.url)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    call("eval", "report", "--html", "r.html")
+    assert f"<dt>Commit</dt><dd>{head[:12]}</dd>" in Path("r.html").read_text("utf-8")
+
+
 def test_history(call: Call, good: StubServer) -> None:
     assert "no evaluation there" in call("eval", "history").out
     file = Path(call("eval", "run", "--url", good.url, "--json").json["file"])
@@ -343,17 +341,17 @@ def test_history(call: Call, good: StubServer) -> None:
     assert listed[1].endswith(file.name)
     (found,) = call("eval", "history", "--json").json
     assert (found["questions"], found["path"]) == (2, str(file))
-    assert "no runs" in call("eval", "history", "--runs").out
 
 
 def test_a_run_is_followed_from_its_data_to_its_evaluations(call: Call, good: StubServer) -> None:
     for command in (("train",), ("merge",), ("deploy",)):
         assert call(*command, "--run-name", "night").code == 0
     call("eval", "run", "--url", good.url)
-    told = call("eval", "history", "--runs").out
+    told = call("list-runs", "--lineage").out
     assert told.startswith("night\n  state ")
-    assert "  recipe   lora_r=16, lora_alpha=32" in told
+    assert "  recipe   the defaults\n" in told
     page = call("eval", "report", "--html", "r.html", "--run-name", "night")
     assert page.code == 0
     text = Path("r.html").read_text("utf-8")
+    assert "<dt>Commit</dt>" not in text
     assert "Training data" in text

@@ -7,12 +7,16 @@ import shlex
 from pathlib import Path
 
 import pytest
+from answers import results, rows
+from attrs import evolve
 from cli.calling import Call
 
 from nls_sdk.artifacts import Artifact
 from nls_sdk.cli import main
 from nls_sdk.cli.words import describe
+from nls_sdk.evaluation.files import save_evaluation
 from nls_sdk.events import Progress, Succeeded, load_event
+from nls_sdk.providers import RunRecord
 from nls_sdk.recipe import Recipe
 from nls_sdk.tasks import Train
 from nls_sdk.testing import FakeProvider
@@ -30,7 +34,8 @@ def test_list_runs(call: Call) -> None:
     call("train", "--run-name", "one")
     call("train", "--run-name", "two", "--detach")
     lines = call("list-runs").out.splitlines()
-    assert lines[0].split() == ["NAME", "KIND", "STATE", "STEP", "LOSS", "AGE"]
+    heads = "NAME KIND STATE STEP LOSS SYNTAX MATCH COST AGE FROM RECIPE"
+    assert lines[0].split() == heads.split()
     assert lines[1].split()[:5] == ["one", "train", "succeeded", "3/3", "0.3333"]
     assert lines[2].split()[:5] == ["two", "train", "queued", "-", "-"]
     found = call("list-runs", "--json").json
@@ -38,6 +43,38 @@ def test_list_runs(call: Call) -> None:
     assert [run["ref"] for run in found] == ["fake:one.train", "fake:two.train"]
     assert call("status", "--run-name", "two", "--json").json[0]["ref"] == "fake:two.train"
     assert call("list-runs", "--kind", "merge", "--json").json == []
+
+
+class Billed(FakeProvider):
+    """A provider that bills a quarter of a dollar a run."""
+
+    def runs(self) -> list[RunRecord]:
+        return [evolve(record, dollars=0.25) for record in super().runs()]
+
+
+def test_list_runs_leads_from_data_to_evaluations(call: Call) -> None:
+    billed = Billed()
+    call("train", "--run-name", "night", "--set", "lora_r=8", provider=billed)
+    call("merge", "--run-name", "night", provider=billed)
+    call("deploy", "--run-name", "night", provider=billed)
+    asked = evolve(results(rows(4, 1)), parameters={"run": "night.serve"}, cost=0.5)
+    save_evaluation(asked, "data/datasets/evaluations")
+    trained, merged, served = call("list-runs", "--json", provider=billed).json
+    lines = [line.split() for line in call("list-runs", provider=billed).out.splitlines()[1:]]
+    short = trained["task"]["data"]["digest"][:12]
+    assert " ".join(lines[0]).endswith(f"data {short} Qwen/Qwen3-1.7B lora_r=8")
+    assert lines[1][-2] == merged["task"]["adapter"]["digest"][:12]
+    assert lines[2][4:8] == ["-", "100%", "80%", "$0.25"]
+    assert trained["task"]["recipe"]["lora_r"] == 8
+    assert [len(run["evaluations"]) for run in (trained, merged, served)] == [0, 0, 1]
+
+    (line,) = call("list-runs", "--lineage", "--json", provider=billed).json
+    assert line["dollars"] == 0.25 * 3 + 0.5
+    assert line["data"] == trained["task"]["data"]["digest"]
+    told = call("list-runs", "--lineage", provider=billed).out
+    assert "  cost     $1.25\n" in told
+    assert "  recipe   lora_r=8\n" in told
+    assert "match 80.0% of 5  eval-2026" in told
 
 
 def test_status_shows_what_is_under_way_else_the_newest(call: Call, fake: FakeProvider) -> None:

@@ -32,6 +32,7 @@ def test_two_processes_train_as_one(tiny_model: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(first, adapter_after(tiny_model, 0, 1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("dropout", [0.0, 1e-9], ids=["lean", "trl"])
 def test_a_provider_shares_a_training_among_processes(home: Home, dropout: float) -> None:
     """With dropout TRL's own step trains, whose last step of an epoch repeats examples."""

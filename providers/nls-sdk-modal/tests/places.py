@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
 from loopback.client import free_port
 
 from nls_sdk_modal import ModalProvider
+
+QUICK_WORKER = Path(__file__).parent / "quick_worker"
+"""Laid over the code that containers see: a worker without torch."""
 
 T = TypeVar("T")
 _numbers = itertools.count(1)

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import modal
 import pytest
 from attrs import evolve
 from loopback.client import Loopback
 from modal_proto.api_pb2 import APP_STATE_STOPPED
 from places import make_provider, wait_for
-from test_jobs import QUICK_WORKER
 
+from nls_sdk.artifacts import Artifact
 from nls_sdk.endpoint import Endpoint
-from nls_sdk.errors import EndpointUnavailable, ProviderError, RunFailed
+from nls_sdk.errors import EndpointError, EndpointUnavailable, ProviderError, RunFailed
 from nls_sdk.events import Cancelled, Failed, Log, Ready, dump_event
 from nls_sdk.models import MergedModel
 from nls_sdk.retry import retry
 from nls_sdk.tasks import Serve, ServeConfig
 from nls_sdk_modal import ModalProvider
 
-
-@pytest.fixture(autouse=True)
-def quick(loopback: Loopback) -> Iterator[None]:
-    loopback.settings(overlay=str(QUICK_WORKER))
-    yield
-    loopback.faults()
-    loopback.settings(overlay="", cold_seconds=0.0)
+pytestmark = pytest.mark.usefixtures("quick_worker")
 
 
 def model(provider: ModalProvider, folder: Path, name: str = "quick") -> MergedModel:
@@ -36,6 +30,13 @@ def model(provider: ModalProvider, folder: Path, name: str = "quick") -> MergedM
     made.mkdir()
     (made / "weights").write_text(name)
     return MergedModel(provider, name, provider.push(made))
+
+
+def model_digest(provider: ModalProvider) -> str:
+    [task] = [record.task for record in provider.runs()]
+    assert isinstance(task, Serve)
+    assert isinstance(task.model, Artifact)
+    return task.model.digest
 
 
 @pytest.mark.parametrize("router", ["server", "web_function"])
@@ -47,7 +48,13 @@ def test_an_endpoint_from_cold_to_stopped(loopback: Loopback, tmp_path: Path, ro
         first = endpoint.translate("a question")
         assert first.startswith("repo:")
         [tags] = [a["tags"] for a in loopback.state()["apps"].values() if a["name"] == app]
-        assert tags == {"managed-by": "nls-sdk", "nls-run": "quick.serve", "nls-attempt": "1"}
+        served = model_digest(provider)
+        assert tags == {
+            "managed-by": "nls-sdk",
+            "nls-run": "quick.serve",
+            "nls-attempt": "1",
+            "nls-model": served[:32],
+        }
         # Nobody asks for a while: the machine goes, the endpoint stays, and comes back for the next question.
         wait_for(lambda: not loopback.containers(app=app))
         assert provider.runs()[0].state == "ready"
@@ -77,6 +84,53 @@ def test_the_key_is_asked_for_and_told_nowhere(
         options = provider.options
         other = make_provider(volume=options.volume, app=options.app, serve_app=options.serve_app)
         assert other.api_key("quick.serve") == key
+
+
+@pytest.mark.parametrize("router", ["server", "web_function"])
+def test_a_proxy_token_keeps_strangers_from_starting_a_machine(
+    loopback: Loopback, tmp_path: Path, router: str
+) -> None:
+    provider = make_provider(router=router, proxy_auth=True, scaledown_window=2)
+    app = provider.options.serve_app
+    with model(provider, tmp_path).deploy() as endpoint:
+        assert loopback.state()["proxy_tokens"].popitem()[1] == f"nls-sdk {app}"
+        assert endpoint.translate("a").startswith("repo:")
+        wait_for(lambda: not loopback.containers(app=app))
+        assert httpx.get(f"{endpoint.url}/models", trust_env=False).status_code == 401
+        with pytest.raises(EndpointError, match="401"):
+            Endpoint(endpoint.url, api_key="wk-1.ws-another").translate("a question")
+        time.sleep(0.3)
+        assert not loopback.containers(app=app), "a stranger's request started a machine"
+        assert not [e for e in provider.events("quick.serve") if (endpoint.api_key or "") in dump_event(e)]
+    assert loopback.state()["proxy_tokens"] == {}
+
+
+def test_a_proxy_token_goes_with_an_endpoint_that_was_stopped_at_modal(
+    loopback: Loopback, tmp_path: Path
+) -> None:
+    provider = make_provider(proxy_auth=True)
+    model(provider, tmp_path).deploy(detached=True)
+    modal.App.lookup(provider.options.serve_app).stop()
+    assert provider.runs()[0].state == "cancelled"
+    assert loopback.state()["proxy_tokens"] == {}
+    modal.Workspace.from_context().proxy_tokens.create(name="nls-sdk nobody")
+    modal.Workspace.from_context().proxy_tokens.create(name="somebody else's")
+    provider.reap()
+    assert list(loopback.state()["proxy_tokens"].values()) == ["somebody else's"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_does_not_come_back_from_a_snapshot_is_started_afresh(
+    loopback: Loopback, tmp_path: Path, broken: bool
+) -> None:
+    provider = make_provider(snapshot=True, gpu="")
+    if broken:
+        loopback.faults({"rpc": "ContainerCheckpoint", "kind": "broken"})
+    with model(provider, tmp_path).deploy() as endpoint:
+        assert endpoint.translate("a").startswith("repo:")
+        [container] = loopback.containers(app=provider.options.serve_app)
+        assert ("starting afresh" in Path(container["log"]).read_text()) == broken
+        assert [e for e in provider.events("quick.serve") if isinstance(e, Ready)]
 
 
 def test_a_server_that_is_busy_is_asked_again(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from loopback.client import Loopback
 from places import make_provider
 
 from nls_sdk import Dataset, Evaluator, Recipe, TrainingJob
+from nls_sdk.evaluation.results import Results
 from nls_sdk.providers import Provider
-from nls_sdk.results import Results
 from nls_sdk.synthetic import write
 from nls_sdk_local import LocalProvider
 from nls_sdk_local.tiny import DEMO_RECIPE, tiny_base

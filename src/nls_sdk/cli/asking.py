@@ -10,8 +10,8 @@ import click
 from attrs import evolve, field, frozen
 
 from ..dataset import Dataset
-from ..evaluation import Evaluator
-from ..pacing import Limits, Price
+from ..evaluation.evaluator import Evaluator
+from ..evaluation.pacing import Limits, Price
 
 
 @frozen(kw_only=True)
@@ -22,21 +22,30 @@ class Asking:
         sample: Ask so many questions; None asks all.
         concurrency: Requests in flight at once.
         repeats: How often each question is asked.
+        max_cost: The spend cap, which `limits` has once the price of a token is known.
         limits: Rates and money to keep to.
     """
 
     sample: int | None = None
     concurrency: int = 1
     repeats: int = 1
+    max_cost: float | None = None
     limits: Limits = field(factory=Limits)
 
     def evaluator(self, data: Dataset) -> Evaluator:
         """The evaluator that asks so."""
         return Evaluator(data, concurrency=self.concurrency, repeats=self.repeats, limits=self.limits)
 
-    def priced(self, price: Price | None) -> Asking:
-        """The same, with the price of a token where none was told."""
-        return evolve(self, limits=evolve(self.limits, price=self.limits.price or price))
+    def priced(self, price: Price | None = None) -> Asking:
+        """The same with its spend cap, and with this price of a token where none was told.
+
+        Raises:
+            UsageError: There is a cap and no price.
+        """
+        known = self.limits.price or price
+        if self.max_cost is not None and known is None:
+            raise click.UsageError("--max-cost needs --price, the price of a million tokens in and out.")
+        return evolve(self, limits=evolve(self.limits, price=known, max_cost=self.max_cost))
 
 
 class _PriceType(click.ParamType[Price]):
@@ -87,10 +96,13 @@ def asking(function: Callable[..., None]) -> Callable[..., None]:
         max_cost: float | None,
         **rest: Any,
     ) -> None:
-        if max_cost is not None and price is None:
-            raise click.UsageError("--max-cost needs --price, the price of a million tokens in and out.")
-        limits = Limits(rate=rate, tokens_per_minute=tokens_per_minute, price=price, max_cost=max_cost)
-        how = Asking(sample=sample, concurrency=concurrency, repeats=repeats, limits=limits)
+        how = Asking(
+            sample=sample,
+            concurrency=concurrency,
+            repeats=repeats,
+            max_cost=max_cost,
+            limits=Limits(rate=rate, tokens_per_minute=tokens_per_minute, price=price),
+        )
         function(*args, how=how, **rest)
 
     for option in reversed(_OPTIONS):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from ..comparison import Comparison
 from ..errors import EvaluationError
-from ..evaluation_files import read_results
-from ..history import run_of, whole_evaluations
-from ..report import Report
-from ..results import Results
+from ..evaluation.comparison import Comparison
+from ..evaluation.files import read_results
+from ..evaluation.history import history
+from ..evaluation.report import Report
+from ..evaluation.results import Results
 from .app import App, shared
 from .failures import FAILED
 
@@ -27,7 +28,7 @@ def compare(app: App, one: str, other: str, limit: int, fail_on_regression: bool
 
     Each is a file or the name of a run; a name stands for the newest whole evaluation of that run's endpoint.
     """
-    before, after = (_results(app, name) for name in (one, other))
+    before, after = _results(app, (one, other))
     titles = (Path(one).stem, Path(other).stem) if Path(one).stem != Path(other).stem else (one, other)
     found = Comparison.of(before, after)
     table = Report.of(before, after, titles=titles).table
@@ -36,12 +37,25 @@ def compare(app: App, one: str, other: str, limit: int, fail_on_regression: bool
         raise SystemExit(FAILED)
 
 
-def _results(app: App, name: str) -> Results:
+def _results(app: App, names: Sequence[str]) -> list[Results]:
+    """The results that the names mean; of several that mean none, the error tells all."""
+    found, errors = [], []
+    for name in names:
+        try:
+            found.append(read_results(_path(app, name)))
+        except EvaluationError as error:
+            errors.append(error)
+    if errors:
+        raise EvaluationError("\n".join(error.message for error in errors), hint=errors[0].hint)
+    return found
+
+
+def _path(app: App, name: str) -> Path:
     path = Path(name)
     if path.suffix or path.exists():
-        return read_results(path)
+        return path
     folder = app.settings.data.evaluations
-    found = [results for _, results in whole_evaluations(folder) if run_of(results) == name]
+    found = [entry.path for entry in history(folder) if entry.run == name]
     if not found:
         raise EvaluationError(
             f"{name}: no such file, and no evaluation of such a run in {folder}.",

@@ -15,13 +15,13 @@ import click
 from ..dataset import Dataset
 from ..endpoint import Endpoint
 from ..errors import ConfigError, NlsError
-from ..evaluation_files import save_baseline, save_evaluation
+from ..evaluation.files import save_baseline, save_evaluation
+from ..evaluation.report import Report
+from ..evaluation.results import Results
 from ..events import Ready, Succeeded
 from ..models import MergedModel
 from ..providers import Provider
 from ..recipe import Recipe
-from ..report import Report
-from ..results import Results
 from ..retry import retry
 from ..runs import Run
 from ..settings import DataPaths, override

@@ -10,8 +10,8 @@ import click
 
 from ..dataset import Dataset
 from ..errors import EvaluationError
-from ..evaluation import EvaluationInterrupted
-from ..evaluation_files import (
+from ..evaluation.evaluator import EvaluationInterrupted
+from ..evaluation.files import (
     baseline_path,
     finish,
     known_answers,
@@ -22,15 +22,15 @@ from ..evaluation_files import (
     save_baseline,
     unfinished,
 )
-from ..questions import parameters_of
-from ..report import Report
-from ..results import Results, Row
+from ..evaluation.questions import parameters_of
+from ..evaluation.report import Report
+from ..evaluation.results import TOLERATED, Results, Row
 from ..translator import Translator
 from .app import App, shared, train_file, val_file
 from .asking import Asking, asking
 from .endpoints import endpoint_name, foreign_options, the_endpoint
 from .failures import FAILED, INTERRUPTED
-from .history import history_, training_of
+from .history import commit, history_, training_of
 from .watch import counted
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -62,14 +62,15 @@ def baseline(
 ) -> None:
     """Ask a baseline the validation questions, and keep its answers.
 
-    A question that it has answered before, asked in the same way, is not asked again.
+    A question that it has answered before, asked in the same way, is not asked again. Exits 1 when more than
+    one request in a hundred failed.
     """
     from ..plugins import baseline as make
 
-    given = {"model": model, "base_url": base_url}
+    given: dict[str, Any] = {"model": model, "base_url": base_url}
     if few_shot is not None:
         shown = Dataset.from_jsonl(train_path or app.settings.data.train).sample(few_shot)
-        given["examples"] = [(example.question, example.query) for example in shown]  # type: ignore[assignment]
+        given["examples"] = [(example.question, example.query) for example in shown]
     options = {**app.settings.baselines.get(name, {}), **{k: v for k, v in given.items() if v is not None}}
     data = _questions(app, val_path)
     translator = make(name, **options)
@@ -92,6 +93,8 @@ def baseline(
     if path != (kept := baseline_path(results.name, folder)):
         app.tell(f"{kept} has more answers, or was asked in another way, and is left as it is.")
     _answer(app, Report.of(results, titles=("Baseline", "-")), path)
+    if unreliable(results):
+        _failed(app, results, "The same command asks only those again.")
 
 
 @eval_.command(name="run")
@@ -117,8 +120,10 @@ def run_(
 ) -> None:
     """Ask a live endpoint the validation questions, and keep its answers.
 
-    Each answer is kept as it comes. Ctrl-C loses none, and --resume goes on from there.
+    Each answer is kept as it comes. Ctrl-C loses none, and --resume goes on from there. Exits 1 when more
+    than one request in a hundred failed; whether a target is missed is for `eval report` to say.
     """
+    how = how.priced()
     data = _questions(app, val_path)
     folder = app.settings.data.evaluations
     if plan:
@@ -132,10 +137,12 @@ def run_(
     results, whole = evaluate(endpoint, data, how=how, journal=journal, retry_failed=retry_failed)
     if not whole:
         _interrupted(app, results, journal)
-    path = journal if results.partial else finish(journal, results)
+    path = journal if results.partial or unreliable(results) else finish(journal, results)
     app.tell(f"Stopped, as {results.stopped}: {path}" if results.stopped else f"Written: {path}")
     other = matching_baseline(results, folder, warn=app.tell)
     _answer(app, Report.of(results, Results.read(other) if other else None), path)
+    if unreliable(results):
+        _failed(app, results, "`--resume --retry-failed` asks those again.")
 
 
 eval_.add_command(history_)
@@ -173,7 +180,7 @@ def report(
     app.tell(f"Evaluation: {path}\nBaseline:   {other or 'none; `nls-finetune eval baseline` makes one'}")
     if html_path is not None:
         training, origin = training_of(app, run_name) if run_name else ((), {})
-        found.to_html(html_path, training=training, provenance=origin)
+        found.to_html(html_path, training=training, provenance={**origin, "Commit": commit()})
     for target, write in (
         (markdown, found.to_markdown),
         (junit, found.to_junit),
@@ -250,11 +257,24 @@ def _answer(app: App, report: Report, path: Path) -> None:
     app.answer(values, str(report))
 
 
+def unreliable(results: Results) -> bool:
+    """Whether so many requests failed that the figures say less of the model than of its server."""
+    return len(results.failures) > TOLERATED * len(results.rows)
+
+
+def _failed(app: App, results: Results, hint: str) -> NoReturn:
+    app.tell(f"{len(results.failures)} of {len(results.rows)} requests failed. {hint}")
+    raise SystemExit(FAILED)
+
+
 def _interrupted(app: App, results: Results, journal: Path) -> NoReturn:
-    if not results.rows:
+    path = str(journal)
+    if results.rows:
+        app.tell(f"\nInterrupted after {len(results.rows)} of {results.asked} questions; kept in {path}.")
+    else:
         journal.unlink(missing_ok=True)
         app.tell("\nInterrupted before the first answer; there is nothing to keep.")
-        raise SystemExit(INTERRUPTED)
-    app.tell(f"\nInterrupted after {len(results.rows)} of {results.asked} questions; kept in {journal}.")
-    app.answer({"file": str(journal), "interrupted": True, **results.summary()}, str(journal))
+    if results.rows or app.as_json:
+        values = {"file": path if results.rows else None, "interrupted": True, **results.summary()}
+        app.answer(values, path)
     raise SystemExit(INTERRUPTED)

@@ -1,33 +1,30 @@
-"""`eval history`: the evaluations over time, and what each run has come from and led to."""
+"""`eval history`: the evaluations over time; and the training behind a report."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from functools import partial
 
+import attrs
 import click
 import msgspec
 
+from ..evaluation.history import Entry, history, lineage
 from ..events import Progress
-from ..history import Entry, Lineage, history, lineage
 from ..retry import retry
 from ..tasks import Train
 from .app import App, shared
 from .lookup import records_of
 from .table import table
+from .words import words
 
 
 @click.command(name="history")
-@click.option("--runs", is_flag=True, help="By run of the provider: data, recipe, loss, and its evaluations.")
 @shared
-def history_(app: App, runs: bool) -> None:
+def history_(app: App) -> None:
     """List the evaluations over time, oldest first."""
     entries = history(app.settings.data.evaluations)
-    if runs:
-        lines = lineage(retry(app.provider.runs), entries)
-        text = "\n\n".join(map(_lineage, lines)) or f"There are no runs at {app.provider.name} yet."
-        app.answer(msgspec.to_builtins(lines, enc_hook=str), text)
-        return
     text = _table(entries) if entries else f"{app.settings.data.evaluations}: no evaluation there."
     app.answer(msgspec.to_builtins(entries, enc_hook=str), text)
 
@@ -51,31 +48,6 @@ def _table(entries: Sequence[Entry]) -> str:
     return table(heads, rows)
 
 
-def _lineage(line: Lineage) -> str:
-    recipe = ", ".join(f"{key}={value}" for key, value in line.recipe.items() if key in _SHOWN)
-    facts = {
-        "state": line.state,
-        "base": line.base,
-        "data": line.data,
-        "recipe": recipe,
-        "loss": None if line.loss is None else f"{line.loss:.4f}",
-        "metrics": ", ".join(f"{name} {value:.6g}" for name, value in line.metrics.items()),
-        "adapter": line.adapter,
-        "model": line.model,
-        "url": line.url,
-    }
-    lines = [line.name, *(f"  {name:<8} {value}" for name, value in facts.items() if value)]
-    lines += [
-        f"  {each.created:%Y-%m-%d %H:%M}  syntax {each.syntax_valid.value:.1%}, "
-        f"match {each.semantic_match.value:.1%} of {each.questions}  {each.path.name}"
-        for each in line.evaluations
-    ]
-    return "\n".join(lines)
-
-
-_SHOWN = ("lora_r", "lora_alpha", "epochs", "learning_rate", "per_device_batch_size", "seed")
-
-
 def training_of(app: App, name: str) -> tuple[list[Progress], dict[str, str]]:
     """What the training run of a name told of its progress, and where its model comes from.
 
@@ -92,8 +64,21 @@ def training_of(app: App, name: str) -> tuple[list[Progress], dict[str, str]]:
     facts = {
         "Run": name,
         "Base model": line.base,
-        "Training data": line.data,
-        "Recipe": ", ".join(f"{key}={value}" for key, value in line.recipe.items()),
-        "Model": line.model,
+        "Training data, SHA-256": line.data,
+        "Recipe": None if line.recipe is None else words(attrs.asdict(line.recipe)),
+        "Model, SHA-256": line.model,
+        "Run's cost": None if line.dollars is None else f"${line.dollars:.2f}",
     }
     return told, {key: value for key, value in facts.items() if value}
+
+
+def commit() -> str:
+    """The commit of the repository that this is called in, with `-dirty` where files have changed since.
+
+    Empty where there is no repository, or no git.
+    """
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

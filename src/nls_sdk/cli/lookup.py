@@ -55,6 +55,11 @@ def finished(app: App, name: str, kind: str, *, before: str) -> RunRecord:
     return record
 
 
+def none(app: App) -> str:
+    """What is said where there are no runs."""
+    return f"There are no runs at {app.provider.name} yet."
+
+
 def is_live(record: RunRecord) -> bool:
     """Whether a run is still under way."""
     return record.state not in ENDED

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EvaluationError
-from ..evaluation_files import newest_evaluation, read_results
+from ..evaluation.files import newest_evaluation, read_results
+from ..evaluation.statistics import POWER, pairs_needed, questions_needed, share_power
 from ..metrics import SEMANTIC_TARGET, SYNTAX_TARGET
-from ..statistics import POWER, pairs_needed, questions_needed, share_power
 
 TARGETS = (("Syntax Valid", SYNTAX_TARGET), ("Semantic Match", SEMANTIC_TARGET))
 _STEPS = 200

@@ -47,7 +47,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "compare": Entry("comparing:compare", "Compare two evaluations."),
     },
     "Runs": {
-        "list-runs": Entry("runs:list_runs", "List all runs."),
+        "list-runs": Entry("listing:list_runs", "List all runs: their data, recipe, loss, metrics and cost."),
         "status": Entry("runs:status", "Show where runs stand."),
         "logs": Entry("runs:logs", "Print what a run has told, one event a line."),
         "cancel": Entry("runs:cancel", "Stop a run that is under way."),

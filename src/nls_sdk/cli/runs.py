@@ -1,4 +1,4 @@
-"""`list-runs`, `status`, `logs`, `cancel`: what there is, and how it is doing."""
+"""`status`, `logs`, `cancel`: how a run is doing, and its end."""
 
 from __future__ import annotations
 
@@ -15,20 +15,10 @@ from ..runs import POLL_SECONDS
 from ..tasks import KINDS
 from .app import App, shared
 from .app import run_name as the_run_name
-from .lookup import is_live, plain, records_of
-from .table import table
-from .words import describe, duration
+from .lookup import is_live, none, plain, records_of
+from .words import describe, dollars, duration
 
 a_kind = click.option("--kind", type=click.Choice(list(KINDS)), help="Which of the name's runs.")
-
-
-@click.command(name="list-runs")
-@click.option("--kind", type=click.Choice(list(KINDS)), help="Only runs of this kind.")
-@shared
-def list_runs(app: App, kind: str | None) -> None:
-    """List all runs."""
-    records = [r for r in retry(app.provider.runs) if kind in (None, r.task.kind)]
-    app.answer([plain(app.provider, r) for r in records], _table(records) if records else _none(app))
 
 
 @click.command()
@@ -44,7 +34,7 @@ def status(app: App, run_name: str | None) -> None:
     else:
         known = retry(app.provider.runs)
         records = [record for record in known if is_live(record)] or list(known[-1:])
-    text = "\n\n".join(_details(record) for record in records) if records else _none(app)
+    text = "\n\n".join(_details(record) for record in records) if records else none(app)
     app.answer([plain(app.provider, record) for record in records], text)
 
 
@@ -103,29 +93,12 @@ def _pick(app: App, name: str, kind: str | None) -> RunRecord:
     return record
 
 
-def _table(records: list[RunRecord]) -> str:
-    rows = []
-    for record in records:
-        progress = record.progress
-        rows.append(
-            (
-                record.task.name,
-                record.task.kind,
-                record.state,
-                f"{progress.step}/{progress.total}" if progress else "-",
-                f"{progress.loss:.4f}" if progress and progress.loss is not None else "-",
-                duration(time.time() - record.created),
-            )
-        )
-    return table(("NAME", "KIND", "STATE", "STEP", "LOSS", "AGE"), rows)
-
-
 def _details(record: RunRecord) -> str:
     lines = [f"{record.run_id}: {record.state}, submitted {duration(time.time() - record.created)} ago"]
     if record.url:
         lines.append(f"  url      {record.url}")
     if record.seconds is not None:
-        price = "" if record.dollars is None else f", about ${record.dollars:.2f}"
+        price = "" if record.dollars is None else f", about {dollars(record.dollars)}"
         lines.append(f"  machine  {duration(record.seconds)}{price}")
     if record.progress and is_live(record):
         lines.append(f"  {describe(record.progress)}")
@@ -134,7 +107,3 @@ def _details(record: RunRecord) -> str:
         if isinstance(record.end, Failed) and record.end.hint:
             lines.append(f"  {record.end.hint}")
     return "\n".join(lines)
-
-
-def _none(app: App) -> str:
-    return f"There are no runs at {app.provider.name} yet."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from ..events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded
@@ -61,6 +63,16 @@ def mebibytes(count: float) -> str:
 def many(count: int, noun: str) -> str:
     """A count of things: `1 example`, `6,000 examples`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def words(values: Mapping[str, object]) -> str:
+    """Named values on a line: `epochs=3, seed=1`."""
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def dollars(amount: float | None) -> str:
+    """A price: `$0.42`; a dash when it is not known."""
+    return "-" if amount is None else f"${amount:.2f}"
 
 
 def duration(seconds: float) -> str:

@@ -65,12 +65,13 @@ def equivalent(a: str, b: str) -> bool:
     """
     if a == b:
         return True
-    first = _canonical_or_none(a)
-    return first is not None and first == _canonical_or_none(b)
+    first = canonical_or_none(a)
+    return first is not None and first == canonical_or_none(b)
 
 
-@lru_cache(maxsize=1024)
-def _canonical_or_none(text: str) -> str | None:
+@lru_cache(maxsize=16384)
+def canonical_or_none(text: str) -> str | None:
+    """The canonical form of a query of keyword search; None when the server refuses it."""
     try:
         return canonical(text)
     except QueryError:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from attrs import frozen
@@ -73,6 +74,7 @@ class Hallucination:
         return f"`{self.name}:` → {self.advice}"
 
 
+@lru_cache(maxsize=16384)
 def operators(query: str) -> frozenset[str]:
     """The names of all operators in a query, in lower case, valid or not."""
     return frozenset(_names(query))

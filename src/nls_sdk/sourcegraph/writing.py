@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .findings import QueryError
 from .parser import parse_tree
 from .scanner import ESCAPES
-from .syntax import Filter, Form, Node, Operator, Pattern, PatternType
+from .syntax import Filter, Form, Node, Operator, Pattern, PatternType, Predicate
 
 _ESCAPES = {character: "\\" + letter for letter, character in ESCAPES.items()}
 _SLASH = re.compile(r"\\(.)|/", re.DOTALL)
@@ -33,7 +34,8 @@ def write_filter(entry: Filter) -> str:
     """A filter by its canonical name, its value bare where that is read back the same."""
     name = f"{'-' * entry.negated}{entry.field}:"
     bare = name + entry.value
-    return bare if _reads_as(bare, entry) else name + quote(entry.value)
+    same = _reads_as(bare, entry.field, entry.value, entry.negated, entry.predicate)
+    return bare if same else name + quote(entry.value)
 
 
 def write_term(term: Pattern, mode: PatternType) -> str:
@@ -48,6 +50,7 @@ def write_term(term: Pattern, mode: PatternType) -> str:
     return f"NOT {text}" if term.negated else text
 
 
+@lru_cache(maxsize=16384)
 def is_bare_word(text: str) -> bool:
     """Whether a literal term of a keyword search needs no quotes."""
     try:
@@ -65,18 +68,13 @@ def is_bare_word(text: str) -> bool:
 _TAME = re.compile(r"(?!(?i:and|or|not)\Z)[\w.][^\s\"'`/\\:()]*\Z")
 
 
-def _reads_as(text: str, entry: Filter) -> bool:
+@lru_cache(maxsize=16384)
+def _reads_as(text: str, field: str, value: str, negated: bool, predicate: Predicate | None) -> bool:
     try:
         tree = parse_tree(text, PatternType.KEYWORD).tree
     except QueryError:
         return False
-    return tree is not None and shape(tree) == (
-        "filter",
-        entry.field,
-        entry.value,
-        entry.negated,
-        entry.predicate,
-    )
+    return tree is not None and shape(tree) == ("filter", field, value, negated, predicate)
 
 
 def shape(node: Node | None) -> object:

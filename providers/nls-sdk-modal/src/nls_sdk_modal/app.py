@@ -14,6 +14,8 @@ from typing import Any
 import modal
 
 import nls_sdk
+from nls_sdk.artifacts import Artifact
+from nls_sdk.tasks import Base, Serve
 
 from . import remote
 from .layout import CACHE, MOUNT, Attempt
@@ -45,6 +47,8 @@ TAGS = {"managed-by": "nls-sdk"}
 
 _NOT_SHIPPED = ("**/__pycache__/**", "**/*.pyc")
 _RESUMED = frozenset({"train"})
+_LONGEST_WINDOW = 1200
+"""Seconds that Modal keeps an idle container at most."""
 
 
 def image(*layers: Sequence[str], cuda: str = "") -> modal.Image:
@@ -86,21 +90,25 @@ def jobs_app(options: Options, secrets: Collection[str]) -> modal.App:
 
 
 def serve_app(
-    options: Options, secrets: Collection[str], attempt: Attempt, *, name: str, port: int, idle: float
+    options: Options, secrets: Collection[str], attempt: Attempt, task: Serve, *, port: int
 ) -> modal.App:
     """The app of one endpoint, bound to one attempt of one run.
 
     Args:
         options: The provider's.
         secrets: Names of the secrets that are there.
-        attempt: What it serves.
-        name: The app's name.
+        attempt: Who serves.
+        task: What it serves. After its `idle_timeout`, where that is sooner, the container goes.
         port: Where the server listens in its container.
-        idle: Seconds without a request after which the container goes; 0 is the longest that Modal allows.
     """
-    tags = {**TAGS, "nls-run": _tag(attempt.run_id), "nls-attempt": str(attempt.number)}
-    app = modal.App(name, tags=tags)
-    window = int(min(options.scaledown_window, idle or 1200))
+    tags = {
+        **TAGS,
+        "nls-run": _tag(attempt.run_id),
+        "nls-attempt": str(attempt.number),
+        "nls-model": _model_tag(task.model),
+    }
+    app = modal.App(options.serve_app, tags=tags)
+    window = int(min(options.scaledown_window, task.config.idle_timeout or _LONGEST_WINDOW))
     env = {remote.RUN_ENV: attempt.run_id, remote.ATTEMPT_ENV: str(attempt.number)}
     common: dict[str, Any] = {
         "name": SERVER,
@@ -115,7 +123,6 @@ def serve_app(
         **_surroundings(options, secrets, env),
     }
     if options.router == "server":
-        # The worker's own key is asked for instead of Modal's: any OpenAI client can send it.
         app.server(
             port=port,
             target_concurrency=options.concurrency,
@@ -124,12 +131,16 @@ def serve_app(
             routing_region=options.routing_region,
             compute_region=options.region or None,
             exit_grace_period=20,
-            unauthenticated=True,
+            unauthenticated=not options.proxy_auth,
             **common,
-        )(remote.VllmServe)
+        )(remote.SnapshotServe if options.snapshot else remote.VllmServe)
         return app
     served: Any = modal.concurrent(max_inputs=options.concurrency)(
-        modal.web_server(port=port, startup_timeout=float(options.startup_timeout))(remote.vllm_serve)
+        modal.web_server(
+            port=port,
+            startup_timeout=float(options.startup_timeout),
+            requires_proxy_auth=options.proxy_auth,
+        )(remote.vllm_serve)
     )
     app.function(timeout=options.timeout, region=options.region or None, **common)(served)
     return app
@@ -170,6 +181,11 @@ def code_version(options: Options, secrets: Collection[str]) -> str:
         ).encode()
     )
     return digest.hexdigest()[:16]
+
+
+def _model_tag(model: Base) -> str:
+    """The start of the model's SHA-256, or its id on the hub."""
+    return model.digest[:32] if isinstance(model, Artifact) else _tag(model.replace("/", "."))
 
 
 def _tag(text: str) -> str:

@@ -31,11 +31,9 @@ def spawn(options: Options, function: str, attempt: Attempt) -> str:
         return found.spawn(attempt.run_id, attempt.number).object_id
 
 
-def deploy_server(options: Options, attempt: Attempt, *, port: int, idle: float) -> tuple[str, str]:
+def deploy_server(options: Options, attempt: Attempt, task: Serve, *, port: int) -> tuple[str, str]:
     """Deploy an endpoint for an attempt; returns its app's id and its base URL."""
-    made = app.serve_app(
-        options, present_secrets(options), attempt, name=options.serve_app, port=port, idle=idle
-    )
+    made = app.serve_app(options, present_secrets(options), attempt, task, port=port)
     place = options.environment or None
     with speaking_to_modal(f"deploying {attempt.run_id}"):
         made.deploy(environment_name=place)

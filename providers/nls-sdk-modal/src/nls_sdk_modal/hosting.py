@@ -6,6 +6,7 @@ Knows nothing of Modal but that a Volume must be committed, and that an exceptio
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import selectors
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,6 +39,7 @@ _TICK = 0.1
 _NOTE_EVERY = 15.0
 _GRACE = 10.0
 _LINGER = 20.0
+_HEALTH = 30.0
 _DEATHS_AT_ONE_STEP = 2
 _ENDS = Succeeded | Failed | Cancelled
 
@@ -127,6 +130,20 @@ class Host:
         """Ask `serve`, which runs in another thread, to end."""
         self._interrupted = True
 
+    def comes_back(self, task_id: str) -> bool:
+        """Whether its server answers, after a snapshot of the container was taken or came back.
+
+        Args:
+            task_id: Modal's id of this container, another one where the snapshot was restored.
+        """
+        if task_id != self._machine.task:
+            self._started = time.monotonic()
+            self._machine = evolve(self._machine, task=task_id, started=time.time(), ended="")
+            self._log = EventLog(self._log.path, after=self.asked.after)
+            self._was_ready = True
+            self._note()
+        return not self.over.is_set() and _answers(self.asked.port)
+
     @contextlib.contextmanager
     def _committing(self) -> Iterator[None]:
         self._committer = Committer(self._commit, every=self.asked.commit_seconds, before=self._before_commit)
@@ -142,7 +159,7 @@ class Host:
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         environment.pop(API_KEY_ENV, None)
-        if isinstance(self._task, Serve):
+        if isinstance(self._task, Serve) and not self.asked.proxy_auth:
             environment[API_KEY_ENV] = (self._home / self._attempt.key).read_text("utf-8")
         self._listener = Listener(environment)
         self._tracker = open_tracker(self._task, environment, self._tell)
@@ -316,6 +333,14 @@ def _placed(asked: Asked) -> Task:
     """The task as this container's worker is to do it: a server listens where the router looks for it."""
     task = asked.read_task()
     return evolve(task, config=evolve(task.config, port=asked.port)) if isinstance(task, Serve) else task
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=_HEALTH) as answer:
+            return bool(answer.status == 200)
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def _signal(worker: subprocess.Popen[bytes], number: int) -> None:

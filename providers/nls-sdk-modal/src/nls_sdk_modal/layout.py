@@ -103,6 +103,7 @@ class Asked:
         device: What the worker is to work on; see `nls_sdk.worker`.
         port: Where a server listens.
         lease: Seconds that a server outlives its client's last sign of life; 0 outlives it for good.
+        proxy_auth: Whether Modal's router asks for a server's key, and the server does not.
         reached: How far a training's earlier attempts came; None while no step is done.
     """
 
@@ -120,6 +121,7 @@ class Asked:
     device: str = "auto"
     port: int = 8000
     lease: float = 0.0
+    proxy_auth: bool = False
     reached: Progress | None = None
 
     @classmethod

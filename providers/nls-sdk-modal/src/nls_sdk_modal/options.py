@@ -29,7 +29,10 @@ class Options:
         max_containers: Machines that one endpoint has at most.
         concurrency: Requests that a machine answers at once; more are told to come back (429).
         startup_timeout: Seconds within which an endpoint's machine must answer.
-        snapshot: Take snapshots of an endpoint's memory for quicker cold starts; alpha at Modal.
+        snapshot: Start an endpoint's machines from a snapshot of one that was ready; where what comes back
+            does not answer, the server is started afresh. Alpha at Modal.
+        proxy_auth: Have Modal's router ask for the key, so that a stranger's request starts no machine; each
+            endpoint gets a proxy token of its own. Otherwise its server asks.
         routing_region: Where requests enter Modal.
         region: Where machines run, which costs more; empty is anywhere.
         environment: The Modal environment; empty is the account's default.
@@ -55,6 +58,7 @@ class Options:
     concurrency: int = 32
     startup_timeout: int = 900
     snapshot: bool = False
+    proxy_auth: bool = False
     routing_region: str = "us-east"
     region: str = ""
     environment: str = ""
@@ -93,6 +97,8 @@ class Options:
         for name in ("app", "serve_app", "volume", "cache"):
             if not _NAME.fullmatch(getattr(self, name)):
                 raise ConfigError(f"modal: {name} = {getattr(self, name)!r} cannot be a name at Modal.")
+        if self.snapshot and self.router != "server":
+            raise ConfigError("modal: snapshot needs router = 'server': a web function has no snapshots.")
 
 
 def _typed(name: str, value: Any, kind: type[Any]) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from attrs import asdict
 
@@ -19,7 +20,7 @@ from nls_sdk.events import Event
 from nls_sdk.providers import API_VERSION, ENDED, Check, Estimate, RunRecord
 from nls_sdk.tasks import Serve, Task, Train
 
-from . import deploying
+from . import deploying, locks
 from .estimate import estimate
 from .layout import Asked, Attempt, Call, dump
 from .lease import Leases
@@ -67,6 +68,9 @@ class ModalProvider:
     def __repr__(self) -> str:
         given = asdict(self.options, filter=lambda field, value: value != field.default)
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **asdict(self.options)), ()
 
     def check(self) -> Sequence[Check]:
         """Whether jobs can run: client, token, workspace, environment, secrets, price."""
@@ -138,7 +142,7 @@ class ModalProvider:
         """
         seen = self._find(run_id)
         if isinstance(seen.task, Serve) and not seen.end and not seen.ready and seen.call:
-            self._waker.wake(seen.call.url)
+            self._waker.wake(seen.call.url, self._key(seen.attempt))
         return [event for event in seen.told if event.seq > after]
 
     def cancel(self, run_id: str) -> None:
@@ -160,13 +164,15 @@ class ModalProvider:
         seen = self._find(run_id)
         if seen.end or not isinstance(seen.task, Serve):
             return None
-        data = self._volume.read(seen.attempt.key)
-        return None if data is None else data.decode()
+        return self._key(seen.attempt) or None
 
     def reap(self) -> list[str]:
         """Stop every endpoint's app that this package deployed and no run lives in; returns their names."""
         living = {seen.asked.app for seen in see_all(self._volume) if not seen.end}
-        return deploying.reap(self.options, keep=living)
+        stopped = deploying.reap(self.options, keep=living)
+        if self.options.proxy_auth:
+            locks.forget_keys(keep=living)
+        return stopped
 
     # Starting
 
@@ -193,12 +199,12 @@ class ModalProvider:
         return task.run_id
 
     def _serve(self, attempt: Attempt, asked: Asked, task: Serve) -> None:
-        self._volume.write_new(attempt.key, secrets.token_urlsafe(32).encode())
-        app_id, url = deploying.deploy_server(
-            self.options, attempt, port=asked.port, idle=task.config.idle_timeout
-        )
+        options = self.options
+        key = locks.make_key(options.serve_app, proxy_auth=asked.proxy_auth, environment=options.environment)
+        self._volume.write_new(attempt.key, key.encode())
+        app_id, url = deploying.deploy_server(options, attempt, task, port=asked.port)
         self._volume.write_new(attempt.call, dump(Call(app_id=app_id, url=url)))
-        self._waker.wake(url)
+        self._waker.wake(url, key)
         if asked.lease:
             self._leases.hold(attempt.run_id)
 
@@ -209,7 +215,7 @@ class ModalProvider:
         return Asked.of(
             task,
             created=time.time(),
-            client=secrets.token_hex(8),
+            client=uuid4().hex,
             after=earlier.last_seq if earlier else 0,
             reached=earlier.record().progress if earlier and isinstance(task, Train) else None,
             app=options.serve_app if is_server else options.app,
@@ -222,6 +228,7 @@ class ModalProvider:
             device=options.device if options.gpu else "auto",
             port=(task.config.port or options.port) if isinstance(task, Serve) else options.port,
             lease=options.lease if isinstance(task, Serve) and not task.detached else 0.0,
+            proxy_auth=options.proxy_auth and is_server,
         )
 
     def _limit(self, cost: Price | None) -> tuple[float | None, str]:
@@ -272,6 +279,10 @@ class ModalProvider:
             self._volume.write(seen.attempt.lease, str(time.time()).encode())
 
     # Finding
+
+    def _key(self, attempt: Attempt) -> str:
+        """What the attempt's server asks for; empty where that is gone."""
+        return (self._volume.read(attempt.key) or b"").decode()
 
     def _last(self, run_id: str) -> Seen | None:
         if not _RUN_ID.fullmatch(run_id):

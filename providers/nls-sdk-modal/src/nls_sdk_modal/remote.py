@@ -40,17 +40,40 @@ class VllmServe:
     def up(self) -> None:
         """Start it; requests come once this returns, so it has answered one by then."""
         self.host = _serve()
+        _go_with(self.host)
 
     @modal.exit()
     def down(self) -> None:
         """End it, so that all it wrote is committed."""
-        self.host.interrupt()
-        self.host.over.wait()
+        _end(self.host)
+
+
+class SnapshotServe:
+    """A model server whose machine is stored once it answers; later machines come up from that."""
+
+    @modal.enter(snap=True)
+    def up(self) -> None:
+        """Start it; Modal takes the snapshot once this returns."""
+        self.host = _serve()
+
+    @modal.enter(snap=False)
+    def back(self) -> None:
+        """Go on after the snapshot, or on another machine from it; what does not answer is started afresh."""
+        if not self.host.comes_back(_task_id()):
+            print("what came back from the snapshot does not answer: starting afresh", flush=True)
+            _end(self.host)
+            self.host = _serve()
+        _go_with(self.host)
+
+    @modal.exit()
+    def down(self) -> None:
+        """End it, so that all it wrote is committed."""
+        _end(self.host)
 
 
 def vllm_serve() -> None:
     """A model server, for a web function."""
-    _serve()
+    _go_with(_serve())
 
 
 def _serve() -> Host:
@@ -66,14 +89,22 @@ def _serve() -> Host:
     while not host.ready.wait(0.05):
         if host.over.is_set():
             raise RuntimeError(getattr(host.end, "message", "The server ended before it was ready."))
-    threading.Thread(target=_go_with, args=(host,), daemon=True).start()
     return host
+
+
+def _end(host: Host) -> None:
+    host.interrupt()
+    host.over.wait()
 
 
 def _go_with(host: Host) -> None:
     """End the container when its worker ends, so that Modal starts another for the next request."""
-    host.over.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
+
+    def go() -> None:
+        host.over.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=go, daemon=True).start()
 
 
 def _host(run_id: str, number: int, *, call_id: str = "") -> Host:
@@ -81,9 +112,13 @@ def _host(run_id: str, number: int, *, call_id: str = "") -> Host:
         Path(MOUNT),
         Attempt(run_id, number),
         commit=_volume().commit,
-        task_id=os.environ.get("MODAL_TASK_ID", "unknown"),
+        task_id=_task_id(),
         call_id=call_id,
     )
+
+
+def _task_id() -> str:
+    return os.environ.get("MODAL_TASK_ID", "unknown")
 
 
 def _volume() -> modal.Volume:

@@ -13,7 +13,7 @@ from nls_sdk.errors import NlsError
 from nls_sdk.events import Cancelled, Failed, Succeeded, Terminal, dump_event, load_event
 from nls_sdk.tasks import Serve
 
-from . import calls
+from . import calls, locks
 from .layout import Asked, Attempt
 from .records import Seen, see_all
 from .volume import RunsVolume
@@ -79,6 +79,7 @@ class Settler:
         seen = next(iter(see_all(self._volume, seen.run_id)), seen)
         if seen.end is None:
             seen = self._declare(seen, self._done(seen) or end)
+        self._forget_key(seen)
         return self._tidy(seen, apps)
 
     def _find_end(self, seen: Seen, apps: dict[str, str]) -> Terminal | None:
@@ -143,7 +144,12 @@ class Settler:
     def _stop(self, seen: Seen) -> None:
         if seen.call and seen.call.app_id and seen.call.app_id not in self._stopped:
             calls.stop_app(seen.asked.app, seen.call.app_id, seen.asked.function, self._environment)
+            self._forget_key(seen)
             self._stopped.add(seen.call.app_id)
+
+    def _forget_key(self, seen: Seen) -> None:
+        if seen.asked.proxy_auth and (key := self._volume.read(seen.attempt.key)):
+            locks.forget_key(key.decode())
 
     def _may_have_app(self, seen: Seen) -> bool:
         return seen.call is not None and bool(seen.call.app_id) and seen.call.app_id not in self._stopped

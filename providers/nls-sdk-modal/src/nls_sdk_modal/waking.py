@@ -19,21 +19,21 @@ class Waker:
         self._asked: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def wake(self, url: str) -> None:
+    def wake(self, url: str, key: str) -> None:
         """Ask for the health of the server at a base URL, unless that was done a moment ago."""
         with self._lock:
             now = time.monotonic()
             if now < self._asked.get(url, float("-inf")) + _EVERY:
                 return
             self._asked[url] = now
-        threading.Thread(target=_ask, args=(f"{url}/health",), name="waker", daemon=True).start()
+        threading.Thread(target=_ask, args=(f"{url}/health", key), name="waker", daemon=True).start()
 
 
-def _ask(url: str) -> None:
+def _ask(url: str, key: str) -> None:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})  # noqa: S310  # Modal's own URL
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({})) if _is_loopback(url) else None
     with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-        # Its scheme is Modal's own, https.
-        (opener.open if opener else urllib.request.urlopen)(url, timeout=_PATIENCE).close()
+        (opener.open if opener else urllib.request.urlopen)(request, timeout=_PATIENCE).close()
 
 
 def _is_loopback(url: str) -> bool:

@@ -5,6 +5,7 @@
     volumes.py      v2 Volumes: blocks, commit and reload, each container with its own view
     containers.py   calls, and Modal's own container runtime in a subprocess for each container
     endpoints.py    web endpoints: cold starts, scale to zero, proxy auth, 503 and 429
+    ambushes.py     containers that are taken away at a moment of their work
     faults.py       what is made to go wrong
     server.py       all of it behind one gRPC port and one HTTP port; `python -m loopback FOLDER`
     client.py       starts it for a test, and moves its levers

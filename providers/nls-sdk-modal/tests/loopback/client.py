@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Loopback:
         self.pid = pid
 
     def state(self) -> dict[str, Any]:
-        """What there is: `containers`, `apps`, `rpcs`, `images`, `uploaded`, `struck`."""
+        """What there is: `containers`, `apps`, `rpcs`, `images`, `uploaded`, `struck`, `proxy_tokens`."""
         values: dict[str, Any] = httpx.get(f"{self.http}/state", trust_env=False, timeout=30).json()
         return values
 
@@ -46,10 +47,17 @@ class Loopback:
         return self.folder / "volumes" / name
 
     def faults(
-        self, *rules: dict[str, Any], rate: float = 0.0, http_rate: float = 0.0, seed: int = 0
+        self,
+        *rules: dict[str, Any],
+        ambushes: Sequence[dict[str, Any]] = (),
+        rate: float = 0.0,
+        http_rate: float = 0.0,
+        seed: int = 0,
     ) -> None:
-        """Set what goes wrong from now on; nothing, without arguments."""
-        self._pull("faults", rules=list(rules), rate=rate, http_rate=http_rate, seed=seed)
+        """Set what goes wrong from now on, as `faults.py` says; nothing, without arguments."""
+        self._pull(
+            "faults", rules=list(rules), ambushes=list(ambushes), rate=rate, http_rate=http_rate, seed=seed
+        )
 
     def preempt(self, **which: str) -> None:
         """Take the machine of a container away: of this `call` or `function`, else the newest."""
@@ -110,6 +118,9 @@ def signed_in(loopback: Loopback) -> Iterator[None]:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, below those that the system gives to connections meanwhile."""
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            port = random.randrange(10_000, 30_000)
+            listener.bind(("127.0.0.1", port))
+            return port

@@ -28,6 +28,21 @@ _FAILED = (
     _RESULT.GENERIC_STATUS_INIT_FAILURE,
     _RESULT.GENERIC_STATUS_INTERNAL_FAILURE,
 )
+_PRIVATE_ROOT = """
+mount --make-rprivate / && mkdir {root} && mount -t tmpfs loopback {root} || exit
+for entry in /*; do
+    if [ -L "$entry" ]; then cp -P "$entry" {root}/
+    elif [ -d "$entry" ]; then mkdir {root}"$entry" && mount --rbind "$entry" {root}"$entry"
+    else touch {root}"$entry" && mount --bind "$entry" {root}"$entry"; fi || exit
+done
+{volumes}
+exec unshare --root={root} --wd={code} {command}
+"""
+"""The machine's own files, and Volumes among them where no other container sees them.
+
+A folder made in the machine's own root would be everybody's, and who removes it takes it from all."""
+
+_MOUNT = "mkdir -p {root}{path} && mount --bind {source} {root}{path} || exit\n"
 _SKEWED_CLOCK = """import time as _time
 _true = _time.time
 _time.time = lambda: _true() + {seconds!r}
@@ -46,15 +61,14 @@ class Containers(Apps):
             self.calls[call_id].task = task
         if self.cold_seconds:
             await asyncio.sleep(self.cold_seconds)
-        mounts = await asyncio.to_thread(self._lay_out, container)
+        volumes = await asyncio.to_thread(self._lay_out, container)
         if container.stopping:
             await self._ended(container)
             return container
         container.process = await asyncio.create_subprocess_exec(
             *("unshare", "-rm" if os.getuid() else "-m"),
-            *("sh", "-c", f"mount --make-rprivate / && {mounts} exec {self._command(container)}"),
+            *("sh", "-c", self._script(container, volumes)),
             env=self._environment(container),
-            cwd=container.folder / "root",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -69,11 +83,12 @@ class Containers(Apps):
         self.__dict__.setdefault("_background", set()).add(task)
         task.add_done_callback(self.__dict__["_background"].discard)
 
-    def _lay_out(self, container: Container) -> str:
-        """Put code and Volumes in place; returns the shell commands that mount them."""
+    def _lay_out(self, container: Container) -> dict[str, Path]:
+        """Put code and Volumes in place; returns the Volumes by where they are to be seen."""
         definition = self.functions[container.fn_id].definition
         root = container.folder / "root"
         root.mkdir(parents=True)
+        (container.folder / "log").touch()
         for mount_id in definition.mount_ids:
             for name, digest in self.mounts.get(mount_id, {}).items():
                 target = container.folder / name.lstrip("/")
@@ -83,26 +98,40 @@ class Containers(Apps):
             shutil.copytree(self.overlay, root, dirs_exist_ok=True)
         if self.clock_skew:
             (root / "sitecustomize.py").write_text(_SKEWED_CLOCK.format(seconds=self.clock_skew))
-        commands = ""
+        volumes = {}
         for i, mount in enumerate(definition.volume_mounts):
             copy = container.folder / f"volume-{i}"
             copy.mkdir()
             view = View(copy, self.volume_folder(mount.volume_id))
             view.reload()
             container.views[mount.volume_id] = view
-            self.mount_points.add(mount.mount_path)
-            path, source = shlex.quote(mount.mount_path), shlex.quote(str(copy))
-            commands += f"mkdir -p {path} && mount --bind {source} {path} && "
+            volumes[mount.mount_path] = copy
         app_id = self.functions[container.fn_id].app_id
+        definition.is_checkpointing_function = definition.checkpointing_enabled
         arguments = pb.ContainerArguments(
             task_id=container.task,
             function_id=container.fn_id,
             app_id=app_id,
             function_def=definition,
             app_layout=self.layout(app_id),
+            checkpoint_id=f"ch-{container.task}",
         )
         Path(container.arguments).write_bytes(arguments.SerializeToString())
-        return commands
+        return volumes
+
+    def _script(self, container: Container, volumes: dict[str, Path]) -> str:
+        """What a shell in a mount namespace of its own becomes the container by."""
+        root = shlex.quote(str(container.folder / "machine"))
+        mounts = (
+            _MOUNT.format(root=root, path=shlex.quote(path), source=shlex.quote(str(copy)))
+            for path, copy in volumes.items()
+        )
+        return _PRIVATE_ROOT.format(
+            root=root,
+            volumes="".join(mounts),
+            code=shlex.quote(str(container.folder / "root")),
+            command=self._command(container),
+        )
 
     def _command(self, container: Container) -> str:
         definition = self.functions[container.fn_id].definition
@@ -129,6 +158,8 @@ class Containers(Apps):
             "MODAL_CONTAINER_ARGUMENTS_PATH": container.arguments,
             "MODAL_OVERRIDE_HEADERS": f"x-loopback-task: {container.task}",
             "MODAL_HEARTBEAT_INTERVAL": "1",
+            "MODAL_ENABLE_SNAP_RESTORE": "1",
+            "MODAL_RESTORE_STATE_PATH": str(container.folder / "restored"),
             "PYTHONPATH": str(container.folder / "root"),
             "PYTHONUNBUFFERED": "1",
         }
@@ -314,8 +345,19 @@ class Containers(Apps):
     async def ContainerHeartbeat(self, r: Any, task: str | None) -> Any:
         return pb.ContainerHeartbeatResponse()
 
+    async def ContainerCheckpoint(self, r: Any, task: str | None) -> Any:
+        """Take a snapshot and come back from it at once, in the same process: broken, if a fault says so."""
+        container = self.container(task)
+        if self.faults.strike("ContainerCheckpoint", "broken"):
+            for process in psutil.Process(container.process.pid).children(recursive=True):
+                process.kill()
+        (container.folder / "restored").write_text("{}")
+        return Empty()
+
     async def ContainerServerLifecycleReady(self, r: Any, task: str | None) -> Any:
-        self.container(task).ready = True
+        container = self.container(task)
+        container.ready = True
+        self.functions[container.fn_id].last_request = time.monotonic()
         return Empty()
 
     async def TaskResult(self, r: Any, task: str | None) -> Any:

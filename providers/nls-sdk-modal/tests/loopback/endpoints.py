@@ -9,10 +9,11 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2 as pb
 
 from .containers import Containers
-from .world import Container, Fn
+from .world import Container, Fn, missing
 
 _HOP = frozenset({"host", "content-length", "transfer-encoding", "content-encoding", "connection"})
 _DEFAULT_WINDOW = 60
@@ -24,8 +25,17 @@ class Endpoints(Containers):
 
     async def WebhookTokenCreate(self, r: Any, task: str | None) -> Any:
         token = self.new_id("wk")
-        self.proxy_tokens[token] = f"ws-{token}"
-        return pb.TokenCreateResponse(token_id=token, token_secret=f"ws-{token}")
+        self.proxy_tokens[token] = r.name
+        return pb.TokenCreateResponse(token_id=token, token_secret=_secret(token))
+
+    async def WebhookTokenList(self, r: Any, task: str | None) -> Any:
+        tokens = [pb.WebhookToken(token_id=token, name=name) for token, name in self.proxy_tokens.items()]
+        return pb.WebhookTokenListResponse(tokens=tokens)
+
+    async def WebhookTokenDelete(self, r: Any, task: str | None) -> Any:
+        if self.proxy_tokens.pop(r.token_id, None) is None:
+            raise missing(f"Token {r.token_id}")
+        return Empty()
 
     async def http_web(self, request: web.Request) -> web.StreamResponse:
         """Answer for a function's URL, `/web/FUNCTION/…`."""
@@ -46,6 +56,7 @@ class Endpoints(Containers):
         if limit and fn.busy >= limit:
             return web.Response(status=429, text="modal-http: too many requests")
         fn.busy += 1
+        fn.questions += request.method == "POST"
         try:
             return await self._forward(request, fn)
         finally:
@@ -59,8 +70,9 @@ class Endpoints(Containers):
         return bool(definition.webhook_config.requires_proxy_auth)
 
     def _has_key(self, request: web.Request) -> bool:
-        secret = self.proxy_tokens.get(request.headers.get("Modal-Key", ""))
-        return secret is not None and secret == request.headers.get("Modal-Secret")
+        token, _, secret = request.headers.get("Authorization", "").removeprefix("Bearer ").partition(".")
+        token = request.headers.get("Modal-Key", token)
+        return token in self.proxy_tokens and _secret(token) == request.headers.get("Modal-Secret", secret)
 
     def _ready(self, fn_id: str) -> Container | None:
         return next((c for c in self.alive(fn_id) if c.ready and not c.stopping), None)
@@ -132,6 +144,10 @@ class Endpoints(Containers):
                 for container in idle:
                     container.stopping = True
                     self.keep(self.end(container, number=signal.SIGTERM, grace=self.grace))
+
+
+def _secret(token: str) -> str:
+    return f"ws-{token}"
 
 
 def _port(fn: Fn) -> int:

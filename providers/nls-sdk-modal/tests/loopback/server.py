@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -18,13 +17,13 @@ from grpclib import GRPCError, Status
 from modal_proto import api_pb2 as pb
 from modal_proto.api_grpc import ModalClientBase
 
+from .ambushes import Ambushes
 from .control import Account, Builds
-from .endpoints import Endpoints
 from .volumes import Volumes
 from .world import Container, World
 
 
-class Modal(Account, Builds, Volumes, Endpoints):
+class Modal(Account, Builds, Volumes, Ambushes):
     """The whole of it, and the levers that tests pull."""
 
     def check(self, metadata: Any) -> str | None:
@@ -37,6 +36,14 @@ class Modal(Account, Builds, Volumes, Endpoints):
         if (metadata.get("x-modal-token-id"), metadata.get("x-modal-token-secret")) != self.token:
             raise GRPCError(Status.UNAUTHENTICATED, "Token ID or secret is malformed or unknown")
         return None
+
+    def caller(self, task: str | None) -> str:
+        """Who sent a request, in words that are the same each time."""
+        if task is None:
+            return "client"
+        mine = self.containers[task]
+        earlier = [c for c in self.containers.values() if c.fn_id == mine.fn_id]
+        return f"{self.functions[mine.fn_id].definition.function_name} {earlier.index(mine)}"
 
     async def http_state(self, request: web.Request) -> web.Response:
         """What tests look at."""
@@ -64,6 +71,7 @@ class Modal(Account, Builds, Volumes, Endpoints):
             "images": self.images,
             "uploaded": self.uploaded,
             "struck": self.faults.struck,
+            "proxy_tokens": self.proxy_tokens,
         }
         return web.json_response(state)
 
@@ -112,8 +120,13 @@ def _handler(name: str) -> Any:
         world.rpcs[name] = world.rpcs.get(name, 0) + 1
         if plain is None:
             raise GRPCError(Status.UNIMPLEMENTED, f"{name} is not in the loopback Modal")
-        # A commit knows its own faults: it may be torn in the midst.
-        rule = None if name == "VolumeCommit" else world.faults.strike(name)
+        key = str(stream.metadata.get("x-idempotency-key", ""))
+        if (messages := world.lost.pop(key, None)) is not None:
+            # A request that is repeated because its answer was lost is not done twice.
+            for message in messages:
+                await stream.send_message(message)
+            return
+        rule = None if name in _KNOW_THEIR_FAULTS else world.faults.strike(name, world.caller(task))
         match rule and rule.kind:
             case "unavailable":
                 raise GRPCError(Status.UNAVAILABLE, f"{name}: the service is unavailable")
@@ -126,6 +139,8 @@ def _handler(name: str) -> Any:
         answer = plain(world, request, task)
         messages = [each async for each in answer] if hasattr(answer, "__aiter__") else [await answer]
         if rule and rule.kind == "lost":
+            if key:
+                world.lost[key] = messages
             await stream.cancel()
             return
         for message in messages:
@@ -134,6 +149,7 @@ def _handler(name: str) -> Any:
     return handle
 
 
+_KNOW_THEIR_FAULTS = frozenset({"VolumeCommit", "ContainerCheckpoint"})
 _RPCS = tuple(ModalClientBase.__abstractmethods__)
 
 
@@ -181,6 +197,7 @@ async def serve(folder: Path) -> None:
     service = grpclib.server.Server([_service(world)])
     await service.start("127.0.0.1", grpc)
     world.keep(world.reap())
+    world.keep(world.lie_in_wait())
     token_id, token_secret = world.token
     variables = {
         "MODAL_SERVER_URL": world.grpc,
@@ -199,8 +216,4 @@ async def serve(folder: Path) -> None:
     for container in world.containers.values():
         if container.is_alive:
             world.kill(container)
-    for path in world.mount_points:
-        # Made for the mounts, and empty; another loopback may still use it.
-        with contextlib.suppress(OSError):
-            Path(path).rmdir()
     os._exit(0)

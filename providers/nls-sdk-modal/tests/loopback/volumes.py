@@ -68,13 +68,18 @@ class View:
         for name in gone:
             (target / name).unlink(missing_ok=True)
             self.base.pop(name, None)
-        _prune(target, now)
+            _remove_empty(target / name, target)
 
 
-def _prune(folder: Path, kept: dict[str, Stamp]) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
+def _remove_empty(path: Path, folder: Path) -> None:
+    """Remove the folders that held a file, as far as they are empty now."""
+    for parent in path.parents:
+        try:
+            if parent == folder:
+                return
+            parent.rmdir()
+        except OSError:
+            return
 
 
 class Volumes(World):
@@ -160,11 +165,11 @@ class Volumes(World):
 
     async def VolumeCommit(self, r: Any, task: str | None) -> Any:
         view = self.container(task).views[r.volume_id]
-        rule = self.faults.strike("VolumeCommit")
+        rule = self.faults.strike("VolumeCommit", self.caller(task))
         if rule and rule.kind == "slow":
             await asyncio.sleep(rule.seconds)
-        if rule and rule.kind == "torn":
-            await asyncio.to_thread(view.commit, share=0.5)
+        if rule and rule.kind in ("torn", "lost"):
+            await asyncio.to_thread(view.commit, share=0.5 if rule.kind == "torn" else 1.0)
         if rule and rule.kind != "slow":
             raise GRPCError(Status.UNAVAILABLE, "the commit failed")
         await asyncio.to_thread(view.commit)
@@ -178,7 +183,7 @@ class Volumes(World):
 
     async def http_put_block(self, request: web.Request) -> web.Response:
         data = await request.read()
-        if self.faults.strike_http():
+        if self.faults.strike_http("put"):
             return web.Response(status=503)
         name = request.match_info["name"]
         (self.folder / "blocks" / name).write_bytes(data)
@@ -190,7 +195,7 @@ class Volumes(World):
         return web.Response(body=(self.folder / "blocks" / request.match_info["name"]).read_bytes())
 
     async def http_get_file(self, request: web.Request) -> web.Response:
-        if self.faults.strike_http():
+        if self.faults.strike_http("get"):
             return web.Response(status=503)
         what = request.match_info
         try:

@@ -37,6 +37,7 @@ class Fn:
     app_id: str
     definition: Any = field(factory=pb.Function)
     busy: int = 0
+    questions: int = 0
     last_request: float = 0.0
     starting: asyncio.Lock = field(factory=asyncio.Lock)
 
@@ -101,13 +102,13 @@ class World:
         self.overlay = ""
         self.http = self.grpc = ""
         self.faults = Faults()
+        self.lost: dict[str, list[Any]] = {}
         self.secrets: dict[str, tuple[str, dict[str, str]]] = {}
         self.volumes: dict[str, str] = {}
         self.images: dict[str, list[str]] = {}
         self.mounts: dict[str, dict[str, str]] = {}
         self.files: dict[str, bytes] = {}
         self.uploaded: list[int] = []
-        self.mount_points: set[str] = set()
         self.apps: dict[str, App] = {}
         self.functions: dict[str, Fn] = {}
         self.calls: dict[str, Call] = {}

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from nls_sdk.chat import ask, connect
 from nls_sdk.errors import ConfigError
-from nls_sdk.pacing import Price
+from nls_sdk.evaluation.pacing import Price
 from nls_sdk.prompt import Message, prompt
 from nls_sdk.providers import API_VERSION
 from nls_sdk.translator import Translation
