@@ -17,7 +17,7 @@ from nls_sdk.worker.trainer import lora_config
 from nls_sdk.worker.training import Workshop
 
 
-class PlainTrl(SFTTrainer):  # type: ignore[misc, unused-ignore]  # TRL has no types in some releases
+class PlainTrl(SFTTrainer):  # type: ignore[misc, unused-ignore]  # untyped in some releases
     """TRL's trainer, but for the examples' order."""
 
     order: StepSampler
@@ -26,7 +26,7 @@ class PlainTrl(SFTTrainer):  # type: ignore[misc, unused-ignore]  # TRL has no t
         return self.order
 
 
-class _Losses(TrainerCallback):  # type: ignore[misc, unused-ignore]  # transformers has no types in some releases
+class _Losses(TrainerCallback):  # type: ignore[misc, unused-ignore]  # untyped in some releases
     """Keeps what is logged."""
 
     def __init__(self) -> None:

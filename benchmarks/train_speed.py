@@ -90,7 +90,7 @@ class Measured:
     start: float
 
 
-class Clock(TrainerCallback):  # type: ignore[misc, unused-ignore]
+class Clock(TrainerCallback):  # type: ignore[misc, unused-ignore]  # untyped in some releases
     """Times the steps after a warm-up."""
 
     def __init__(self, warm: int) -> None:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from worker_home import Home, finish, read_until
 
 from nls_sdk import Dataset, Recipe
-from nls_sdk.events import Event, Log, Progress
+from nls_sdk.events import Event, Log, Progress, Succeeded
 from nls_sdk.tasks import Train
 from nls_sdk.worker.data import Row, tokenize
 from nls_sdk.worker.lean.trainer import LeanTrainer
@@ -115,15 +115,15 @@ def test_a_killed_lean_training_ends_as_an_undisturbed_one(home: Home, told: lis
     task = attrs.evolve(calm, name="killed")
     for step in (5, 9):
         process = home.start(task)
-        for _ in read_until(process, lambda e, s=step: isinstance(e, Progress) and e.step >= s):  # type: ignore[misc]
-            pass
+        assert any(isinstance(e, Progress) and e.step >= step for e in read_until(process, lambda _: False))
         process.kill()
         process.communicate()
     events, _, _ = finish(home.start(task))
     end = events[-1]
+    assert isinstance(end, Succeeded)
     for name in ("train_loss", "final_loss", "examples", "tokens", "steps"):
-        assert end.metrics[name] == undisturbed.metrics[name], name  # type: ignore[union-attr]
-    assert end.outputs["adapter"].digest == undisturbed.outputs["adapter"].digest  # type: ignore[union-attr]
+        assert end.metrics[name] == undisturbed.metrics[name], name
+    assert end.outputs["adapter"].digest == undisturbed.outputs["adapter"].digest
 
 
 def test_weights_are_kept_once(tiny_model: Path, tmp_path: Path) -> None:

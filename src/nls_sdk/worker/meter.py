@@ -41,7 +41,7 @@ class Tally(msgspec.Struct):
     seconds: float = 0.0
 
 
-class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
+class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]  # untyped in some releases
     """Counts what the trainer does and tells `Progress`.
 
     Attributes:

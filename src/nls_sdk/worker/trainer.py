@@ -107,7 +107,7 @@ def _share_of_step(recipe: Recipe, processes: int) -> tuple[int, int]:
     )
 
 
-class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
+class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]  # untyped in some releases
     """`SFTTrainer` whose checkpoints appear whole or not at all, and which counts what it does."""
 
     def __init__(
@@ -156,14 +156,16 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
 
     def _newest(self) -> str | None:
         self._checkpoints.mkdir(parents=True, exist_ok=True)
-        newest: str | None = get_last_checkpoint(str(self._checkpoints))  # type: ignore[no-untyped-call]
+        find: Any = get_last_checkpoint  # It has no types.
+        newest: str | None = find(str(self._checkpoints))
         return newest
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """TRL's loss, counted."""
-        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
+        compute: Any = super().compute_loss  # It has no types.
+        loss = compute(model, inputs, return_outputs, num_items_in_batch)
         if model.training:
             counted = (loss[0] if return_outputs else loss).detach()
             # Of several processes each has its share times their number, since DDP takes a mean of gradients.
@@ -180,7 +182,8 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if self.state.global_step >= self.state.max_steps:
             return
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+        save: Any = super()._save_checkpoint  # It has no types.
+        save(model, trial)
         name = f"checkpoint-{self.state.global_step}"
         staged = self._staging / name
         self._meter.read(self.state.global_step)

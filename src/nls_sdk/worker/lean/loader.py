@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from torch.utils.data import BatchSampler, DataLoader
 
@@ -35,14 +35,11 @@ class StepLoader(DataLoader[list[Batch]]):
             pack: Makes a step's batches.
         """
         self._steps = Steps(sampler, step_size, drop_last=False)
-        super().__init__(rows, batch_sampler=self._steps, collate_fn=pack)  # type: ignore[arg-type]
+        super().__init__(rows, batch_sampler=self._steps, collate_fn=pack)  # type: ignore[arg-type]  # T is batches, not rows
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration is of, from 0."""
         self._steps.set_epoch(epoch)
-
-    def __iter__(self) -> Iterator[list[Batch]]:  # type: ignore[override]
-        return super().__iter__()
 
 
 class Packer:
