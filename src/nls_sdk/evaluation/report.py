@@ -30,7 +30,7 @@ from .report_text import (
     table,
 )
 from .reporting.reported import Reported
-from .results import SCHEMA, Results, Row, Share, pair_rows, write, write_text
+from .results import SCHEMA, Results, Row, Share, pair_rows, write_text
 from .statistics import Decision
 
 
@@ -330,7 +330,7 @@ class Report:
             "model": self.model.to_json(),
             "baseline": baseline,
         }
-        return write(Path(path), body)
+        return write_text(path, msgspec.json.format(msgspec.json.encode(body), indent=1).decode())
 
     @classmethod
     def from_json(cls, path: str | Path) -> Report:

@@ -217,7 +217,11 @@ class Results(Asked):
         Raises:
             EvaluationError: It cannot be written.
         """
-        return write(Path(path), self.to_json())
+        file = Path(path)
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, self.to_json())
+        return file
 
     @classmethod
     def read(cls, path: str | Path) -> Results:
@@ -259,31 +263,27 @@ def _keyed(rows: Iterable[Row]) -> Iterator[tuple[tuple[str, str, int], Row]]:
         seen[asked] += 1
 
 
-def write(path: Path, body: Any) -> Path:
-    """Write a JSON file of an evaluation by rename, and make the folder it goes into.
-
-    Raises:
-        EvaluationError: It cannot be written.
-    """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, body)
-    return path
-
-
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file by rename, and make the folder it goes into.
+    """Write a text file by rename, and make the folder it goes into; into a device or a pipe as it is.
 
     Raises:
         EvaluationError: It cannot be written.
     """
     file = Path(path)
+    # A lone surrogate cannot be written; it is shown as the escape that it came as.
+    body = text.encode("utf-8", "backslashreplace")
     with writing(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.part")
-        # A lone surrogate cannot be written; it is shown as the escape that it came as.
-        temporary.write_text(text, "utf-8", errors="backslashreplace")
-        temporary.replace(file)
+        target = file.resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(body)
+            return file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.part")
+        try:
+            temporary.write_bytes(body)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
     return file
 
 
