@@ -24,6 +24,9 @@ RECIPE = Recipe(
     dtype="float32", epochs=2.0, learning_rate=5e-3, max_grad_norm=0.3, checkpoint_steps=2, logging_steps=2
 )
 
+UNEVEN = {"per_device_batch_size": 1, "gradient_accumulation_steps": 19}
+"""Of twenty examples the last step of an epoch has one, and one of two processes none."""
+
 
 def test_two_processes_train_as_one(tiny_model: Path, tmp_path: Path) -> None:
     processes.spawn(run_process, (tiny_model, tmp_path), nprocs=2)
@@ -36,7 +39,7 @@ def test_two_processes_train_as_one(tiny_model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dropout", [0.0, 1e-9], ids=["lean", "trl"])
 def test_a_provider_shares_a_training_among_processes(home: Home, dropout: float) -> None:
     """With dropout TRL's own step trains, whose last step of an epoch repeats examples."""
-    recipe = attrs.evolve(RECIPE, lora_dropout=dropout, **({"max_steps": 2} if dropout else {}))
+    recipe = attrs.evolve(RECIPE, **({"lora_dropout": dropout, "max_steps": 2} if dropout else UNEVEN))
     ends, adapters = [], []
     for count in (1, 2):
         provider = LocalProvider(home.path, gpu=False, processes=count)

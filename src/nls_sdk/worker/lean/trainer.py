@@ -145,6 +145,10 @@ class LeanTrainer(AdapterTrainer):
         """Forward and backward of a whole step. Returns its loss."""
         losses = []
         batches: list[Batch] = inputs
+        if not batches:  # A step with fewer examples than processes.
+            nothing = torch.zeros((), device=self.args.device)
+            self._meter.count(0, 0, nothing)
+            return nothing
         for batch in batches:
             loss = self._step(batch)
             self._meter.count(batch.examples, batch.trained, loss)
