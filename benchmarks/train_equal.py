@@ -84,7 +84,7 @@ class Comparison:
         """Train with the worker's trainer."""
         told: list[Event] = []
         shop = self._shop("sdpa")
-        open_trainer(shop, self._rows, recipe, self._folder / "ours", Meter(told.append, 1)).run()
+        open_trainer(shop, self._rows, recipe, self._folder / name, Meter(told.append, 1)).run()
         print(*(event.text for event in told if isinstance(event, Log)), sep="\n")
         return self._judged(name, [event.loss or 0.0 for event in told if isinstance(event, Progress)], shop)
 
