@@ -1,6 +1,6 @@
 """What each level of decoding is worth: ``python benchmarks/decoding.py URL [--questions 2000] [--model llm]``.
 
-Asks a live endpoint questions of the synthetic generator and, one for each nine, questions that mean nothing.
+Asks a live endpoint questions of the synthetic generator and, one in ten, questions that mean nothing.
 For each level: answers that Sourcegraph would refuse, answers whose operators match or that are equivalent to
 what is expected (of the questions that mean something), answers that were asked for again, and the latency.
 """

@@ -64,7 +64,10 @@ class Hub:
         if path == "/api/repos/create":
             values = json.loads(body)
             name = "/".join(part for part in (values.get("organization"), values["name"]) if part)
-            self.repos[name] = (bool(values.get("private")), {})
+            self.repos[name] = (
+                "private" in (values.get("visibility"), values.get("private") and "private"),
+                {},
+            )
             return {"url": f"{self.url}/{name}", "name": name, "id": name}
         if path.endswith("/preupload/main"):
             files = json.loads(body)["files"]

@@ -46,9 +46,8 @@ def plan(needed: Iterable[Shape], *, most: int = MOST) -> list[Shape]:
     for shape in shapes:
         tokens = _up(shape.tokens, unit)
         # What is left of a shape is filled with one row, so that row's length counts too.
-        room = Shape(
-            tokens, _up(shape.answers, _ANSWERS), shape.rows, max(shape.longest, tokens - shape.tokens)
-        )
+        longest = max(shape.longest, tokens - shape.tokens)
+        room = Shape(tokens, _up(shape.answers, _ANSWERS), shape.rows, longest, shape.shared)
         chosen[tokens] = room.at_least(chosen.get(tokens, room))
     return [chosen[tokens] for tokens in sorted(chosen)]
 
