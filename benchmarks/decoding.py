@@ -1,4 +1,4 @@
-"""What each level of decoding is worth: ``python benchmarks/decoding.py URL [--questions 2000] [--model llm]``.
+"""What each level of decoding is worth: ``python benchmarks/decoding.py URL [--questions 2000]``.
 
 Asks a live endpoint questions of the synthetic generator and, one in ten, questions that mean nothing.
 For each level: answers that Sourcegraph would refuse, answers whose operators match or that are equivalent to
