@@ -112,6 +112,10 @@ def test_what_is_exported_is_the_model_and_its_card(model: MergedModel, tmp_path
         model.export(tmp_path / "out")
 
 
+def test_a_base_that_the_hub_does_not_have_is_not_named_as_if_it_did() -> None:
+    assert card("first", None, "s", "auto").startswith("---\nlibrary_name: transformers\n")
+
+
 def test_a_card_says_what_is_in_eight_bits() -> None:
     assert "FP8" in card("first", "b", "s", "fp8")
     assert "FP8" not in card("first", "b", "s", "auto")

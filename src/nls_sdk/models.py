@@ -187,7 +187,7 @@ class MergedModel:
         Args:
             to: The folder, which must not exist.
             precision: `fp8` writes the layers' weights in eight bits, for vLLM, and needs torch here.
-            base: What the card calls the base model.
+            base: The base model's hub id, for the card.
             push_to: A repository of the hub, `OWNER/NAME`; without it nothing leaves this machine.
             token: A token that may write there; otherwise HF_TOKEN.
             private: Whether a repository that is made is private.
@@ -203,7 +203,7 @@ class MergedModel:
         folder = self.pull(to)
         if quantize is not None:
             quantize(folder)
-        text = card(self.name, base or "a base model", self.system, precision)
+        text = card(self.name, base, self.system, precision)
         (folder / "README.md").write_text(text, "utf-8")
         if push_to is not None:
             push_to_hub(folder, push_to, token=token, private=private)

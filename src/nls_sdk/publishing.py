@@ -12,8 +12,7 @@ from .prompt import CHAT_TEMPLATE_KWARGS
 Precision: TypeAlias = Literal["auto", "fp8"]
 
 _CARD = """---
-base_model: {base}
-library_name: transformers
+{base_line}library_name: transformers
 pipeline_tag: text-generation
 tags: [sourcegraph, code-search{tags}]
 ---
@@ -21,7 +20,7 @@ tags: [sourcegraph, code-search{tags}]
 # {name}
 
 Turns plain English into a [Sourcegraph](https://sourcegraph.com/docs/code-search/queries) search query.
-Fine-tuned from `{base}`; the adapter is merged into the weights.{note}
+Fine-tuned from {base}; the adapter is merged into the weights.{note}
 
 Serve it with vLLM:
 
@@ -40,18 +39,19 @@ The chat template has {kwargs} as its default: the model was trained so.
 """
 
 
-def card(name: str, base: str, system: str, precision: Precision) -> str:
+def card(name: str, base: str | None, system: str, precision: Precision) -> str:
     """The model card, in the hub's Markdown.
 
     Args:
         name: The run's name.
-        base: The base model's hub id, or its folder's name.
+        base: The base model's hub id; None for one that the hub does not have.
         system: The system message that it was trained with.
         precision: What its weights are held in.
     """
     return _CARD.format(
         name=name,
-        base=base,
+        base=f"`{base}`" if base else "a base model that is not on the hub",
+        base_line=f"base_model: {base}\n" if base else "",
         system=json.dumps(system, ensure_ascii=False),
         tags=", fp8" if precision == "fp8" else "",
         note=" Its layers' weights are in FP8, one scale a matrix." if precision == "fp8" else "",

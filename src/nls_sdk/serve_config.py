@@ -32,8 +32,9 @@ class ServeConfig:
         speculative_tokens: Tokens guessed ahead at most.
         prefix_caching: Whether the beginning that prompts share is computed once.
         max_clients: Requests that are decoded at once; more wait their turn.
-        graph_batch: CUDA graphs are captured for batches of up to so many tokens; 0 captures none, which
-            starts sooner and decodes several times more slowly.
+        graph_batch: CUDA graphs are captured for steps of up to so many tokens, of which each client takes
+            `1 + speculative_tokens`; larger steps go without. 0 captures none, which starts sooner and
+            decodes several times more slowly.
         frontends: Processes that speak HTTP.
         gpu_memory: Share of the GPU's memory to take.
         batch_invariant: Whether an answer must not depend on who else is being served, to the last bit.
@@ -48,10 +49,10 @@ class ServeConfig:
     engine: Literal["auto", "vllm", "cpu"] = "auto"
     precision: Literal["auto", "bfloat16", "fp8"] = "auto"
     speculation: Literal["off", "ngram", "suffix"] = "ngram"
-    speculative_tokens: int = 8
+    speculative_tokens: int = 5
     prefix_caching: bool = True
     max_clients: int = 128
-    graph_batch: int = 256
+    graph_batch: int = 512
     frontends: int = 1
     gpu_memory: float = 0.9
     batch_invariant: bool = False

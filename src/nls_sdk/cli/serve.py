@@ -187,7 +187,7 @@ def export(
     folder = model.export(
         to,
         precision=precision,
-        base=base if isinstance(base, str) else Path(base.path).name,
+        base=base if isinstance(base, str) else None,
         push_to=push_to,
         private=not public,
     )

@@ -41,6 +41,7 @@ def quantize(folder: Path) -> int:
         # Aside first: what is not quantized may still be read from the file itself.
         aside = file.with_suffix(".fp8")
         save_file(made, aside, {"format": "pt"})
+        aside.chmod(file.stat().st_mode)
         aside.replace(file)
         where |= dict.fromkeys(made, file.name)
         size += sum(tensor.nbytes for tensor in made.values())

@@ -196,6 +196,11 @@ def _serve_here(
             "The server for a CPU serves no adapters beside their base.",
             hint="Merge each and deploy it by itself, or serve on a GPU, where vLLM does.",
         )
+    if config.precision == "fp8":
+        raise ConfigError(
+            "precision = 'fp8' needs a GPU: the server for a CPU decodes in float32.",
+            hint="Leave precision out, or serve where there is a GPU and vLLM.",
+        )
     from . import server
 
     clock = IdleClock(config.idle_timeout)

@@ -107,7 +107,9 @@ def _speculation(config: ServeConfig) -> list[str]:
 def _graphs(config: ServeConfig) -> list[str]:
     if not config.graph_batch:
         return ["--enforce-eager"]
-    sizes = [size for size in (1, 2, 4, *range(8, config.graph_batch, 8)) if size < config.graph_batch]
+    # A graph serves every smaller step, padded: the larger, the coarser.
+    every = (1, 2, 4, *range(8, 64, 8), *range(64, 256, 16), *range(256, config.graph_batch, 32))
+    sizes = [size for size in every if size < config.graph_batch]
     compilation = {"cudagraph_mode": "FULL", "cudagraph_capture_sizes": [*sizes, config.graph_batch]}
     return ["--compilation-config", json.dumps(compilation)]
 
