@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import re
 import shlex
@@ -208,6 +209,17 @@ def recipe_options(function: Callable[..., None]) -> Callable[..., None]:
     )(function)
 
 
+class Amount(click.FloatRange):
+    """A number that there can be of something: neither infinite nor `nan`, which click lets through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, as click wants it."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return found
+
+
 def limits(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--max-cost` and `--max-duration`; they become options of the provider."""
 
@@ -221,7 +233,7 @@ def limits(function: Callable[..., None]) -> Callable[..., None]:
     ):
         function = click.option(
             flag,
-            type=click.FloatRange(0, min_open=True),
+            type=Amount(0, min_open=True),
             metavar=metavar,
             expose_value=False,
             callback=keep,
