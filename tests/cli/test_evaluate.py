@@ -372,3 +372,14 @@ def test_a_run_is_followed_from_its_data_to_its_evaluations(call: Call, good: St
     text = Path("r.html").read_text("utf-8")
     assert "<dt>Commit</dt>" not in text
     assert "Training data" in text
+
+
+def test_what_a_model_says_does_not_steer_the_terminal(call: Call, good: StubServer) -> None:
+    call("eval", "run", "--url", good.url)
+    (file,) = FOLDER.glob("eval-*.json")
+    body = json.loads(file.read_text("utf-8"))
+    body["rows"][0] |= {"actual": "repo:x \x1b]0;owned\x07\r\u202e\u009b2J"}
+    Path("after.json").write_text(json.dumps(body), "utf-8")
+    done = call("compare", str(file), "after.json")
+    assert r"repo:x \x1b]0;owned\x07\r\u202e\x9b2J" in done.out
+    assert not set(done.out) & set("\x1b\x07\r\u202e\u009b")

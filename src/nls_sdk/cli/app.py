@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import math
 import os
 import re
@@ -56,8 +55,6 @@ class App:
         self.made = made
         self._flag, self._options, self._config = provider, list(options), config
         self.variables = load_env(Path.cwd())
-        # stamina logs every retry; without a handler Python prints that in the midst of the progress.
-        logging.getLogger("stamina").addHandler(logging.NullHandler())
 
     def at(self, provider: str) -> App:
         """The same call, at this provider unless the arguments name one."""

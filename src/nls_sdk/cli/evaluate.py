@@ -33,6 +33,7 @@ from .endpoints import endpoint_name, foreign_options, the_endpoint
 from .failures import FAILED, INTERRUPTED
 from .history import commit, history_, training_of
 from .watch import counted
+from .words import visible
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -189,7 +190,7 @@ def report(
             write(target)
     for target in filter(None, (html_path, markdown, junit, report_json)):
         app.tell(f"Written: {target}")
-    app.answer(found.summary(), str(found))
+    app.answer(found.summary(), visible(str(found)))
     if not found.passed or (decided and not found.decided):
         raise SystemExit(FAILED)
 
@@ -253,7 +254,7 @@ def _questions(app: App, val_path: Path | None) -> Dataset:
 
 def _answer(app: App, report: Report, path: Path) -> None:
     values: dict[str, Any] = {"file": str(path), **report.summary()}
-    app.answer(values, str(report))
+    app.answer(values, visible(str(report)))
 
 
 def unreliable(results: Results) -> bool:
