@@ -97,6 +97,8 @@ class LeanTrainer(AdapterTrainer):
             self._meter.tell(Log(f"training without {reason}"))
         self._packer = Packer(
             most_tokens=self._most_tokens(),
+            # A GPU's free memory is known; a CPU's is anyone's.
+            most_rows=step_size if peft.device.type == "cuda" else self._recipe.per_device_batch_size,
             shared=shared_start(self._rows) if self._means.shared else 0,
             rank=self.args.process_index,
             world=self.args.world_size,
