@@ -8,8 +8,8 @@ step, the validation losses, on how many tokens of the validation answers the ad
 and how many whole answers have the right token as the likeliest at each place. Exits with 1 when the worker's
 losses are further from plain TRL's than twice what the two plain runs are apart.
 
-`--batch` compares another batch too, on as many examples and with the learning rate that suits AdamW; the other
-kernels are then left out.
+`--batch` compares another batch too, on as many examples and with the learning rate that suits AdamW;
+the other kernels are then left out.
 """
 
 from __future__ import annotations
