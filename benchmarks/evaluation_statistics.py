@@ -4,7 +4,7 @@
 
 1. How often Wilson's interval holds the true accuracy; 95 % is promised. Simulated, and beside other methods'
    without chance: the probability itself, at a random accuracy and number of questions, and cell by cell.
-2. How often McNemar's test calls two equally good models different; at most 5 % is promised.
+2. How often McNemar's test calls two equally good models different, repeats or not; at most 5 % is promised.
 3. How often the planned number of questions decides; 80 % is promised.
 """
 
@@ -19,6 +19,8 @@ import numpy as np
 from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
+from nls_sdk.evaluation.analysis import right_alone
+from nls_sdk.evaluation.rows import Row
 from nls_sdk.evaluation.statistics import (
     LEVEL,
     POWER,
@@ -92,6 +94,22 @@ def told_apart(rng: np.random.Generator, better: float, worse: float, questions:
     return mcnemar(int(one), int(other)) <= 1 - LEVEL
 
 
+def told_apart_by_repeats(rng: np.random.Generator, questions: int, times: int) -> bool:
+    """Whether two models whose chances are drawn alike are told apart, each question asked several times."""
+    chances = rng.beta(0.3, 0.3, (2, 1, questions))
+    hits = rng.random((2, times, questions)) < chances
+    sides = [
+        [
+            Row(question=str(place), expected="", actual=str(hit))
+            for row in side
+            for place, hit in enumerate(row)
+        ]
+        for side in hits.tolist()
+    ]
+    one, other = right_alone(zip(*sides, strict=True), lambda row: row.actual == "True")
+    return mcnemar(one, other) <= 1 - LEVEL
+
+
 def decided(rng: np.random.Generator, accuracy: float, target: float, questions: int) -> bool:
     """Whether one simulated evaluation decides on the target, and decides rightly."""
     decision = wilson(int(rng.binomial(questions, accuracy)), questions).at_least(target)
@@ -112,6 +130,9 @@ def main() -> None:
     for n, each in ALIKE:
         alarms = share(times, partial(told_apart, rng, each, each, n))
         print(f"  n={n}, either alone right on {each:.0%}: {alarms:.2%}")
+
+    alarms = share(times, partial(told_apart_by_repeats, rng, 50, 5))
+    print(f"  n=50, each asked five times: {alarms:.2%}")
 
     print(f"Planned numbers that decide rightly, of {times}; promised {POWER:.0%}")
     for accuracy, target in TARGETS:

@@ -1,6 +1,6 @@
 """Whether the worker's own step learns what plain TRL learns, beside how far two plain runs are apart.
 
-    python benchmarks/train_equal.py MODEL_FOLDER [--steps 200] [--dtype bfloat16] [--device auto] [--fast]
+    python benchmarks/train_equal.py MODEL_FOLDER [--steps 200] [--dtype bfloat16] [--device auto] [--batch N]
 
 Trains the model on generated questions with plain TRL, with plain TRL on other attention kernels, and with
 the worker's trainer: the same seed, order and recipe. Prints how far the losses are apart at each logged
@@ -8,8 +8,8 @@ step, the validation losses, on how many tokens of the validation answers the ad
 and how many whole answers have the right token as the likeliest at each place. Exits with 1 when the worker's
 losses are further from plain TRL's than twice what the two plain runs are apart.
 
-`--fast` compares `Recipe.fast()` too, on as many examples, and then leaves the other kernels out: that recipe
-learns otherwise, and is to learn as well.
+`--batch` compares another batch too, on as many examples and with the learning rate that suits AdamW;
+the other kernels are then left out.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rate", type=float, default=2e-4, help="the learning rate")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
-    parser.add_argument("--fast", action="store_true", help="compare Recipe.fast() too")
+    parser.add_argument("--batch", type=int, help="compare a batch of this size too")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     options = parser.parse_args()
     device = choose_device(cast(Literal["auto", "cpu", "cuda"], options.device))
@@ -136,10 +136,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="nls-equal-") as folder:
         comparison = Comparison(options.model, recipe, device, Path(folder))
         plain, ours = comparison.plain("plain TRL", "sdpa"), comparison.ours("ours", recipe)
-        if options.fast:
-            fewer = recipe.max_steps * recipe.effective_batch_size // recipe.fast().effective_batch_size
-            fast = attrs.evolve(recipe.fast(), max_steps=fewer)
-            other = comparison.ours(f"ours, fast: {fewer} steps", fast)
+        if options.batch:
+            times = options.batch / recipe.effective_batch_size
+            larger = attrs.evolve(
+                recipe,
+                per_device_batch_size=options.batch,
+                gradient_accumulation_steps=1,
+                max_steps=max(1, int(recipe.max_steps / times)),
+                learning_rate=recipe.learning_rate * times**0.5,
+            )
+            other = comparison.ours(f"ours, batch {options.batch}", larger)
         else:
             other = comparison.plain("plain TRL, other kernels", "eager")
     print(f"{recipe.max_steps} steps of {recipe.effective_batch_size} in {recipe.dtype} on {device.type}")
@@ -153,7 +159,7 @@ def main() -> int:
             f"| {each.name:24} | {told} | {each.losses[-1]:9.4f} | {each.validation:10.4f} | {same:6.1%} | "
             f"{each.right:6.1%} | {each.seconds:3.0f} |"
         )
-    noise = 0.0 if options.fast else distance(plain, other)[0]
+    noise = 0.0 if options.batch else distance(plain, other)[0]
     allowed, measured = max(ROOM * noise, 1e-3), distance(plain, ours)[0]
     print(f"ours is {measured:.2e} apart at most, and {allowed:.2e} is allowed")
     return 0 if measured <= allowed else 1

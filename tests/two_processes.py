@@ -26,7 +26,7 @@ def adapter_after(model: Path, rank: int, world: int) -> torch.Tensor:
     )
     end = StepEnd(step.adapter, max_norm=0.1, recorded=False, lr=1e-2)
     rows = [Row(list(range(3, 3 + length)), length // 2) for length in (8, 11, 20, 30, 31)]
-    packer = Packer(most_tokens=1000, rank=rank, world=world)
+    packer = Packer(most_tokens=1000, most_rows=8, rank=rank, world=world)
     for _ in range(2):
         for batch in packer(rows):
             step(batch)

@@ -83,7 +83,7 @@ class Chat:
 
     @contextmanager
     def _sent(self, path: str, body: Mapping[str, Any]) -> Iterator[BaseHTTPResponse]:
-        from urllib3.exceptions import HTTPError, ProtocolError, TimeoutError
+        from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, TimeoutError
 
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self._key:
@@ -106,6 +106,8 @@ class Chat:
                 yield reply
             finally:
                 reply.release_conn()
+        except NewConnectionError as error:  # a TimeoutError to urllib3, though nobody has waited
+            raise EndpointUnavailable(f"{self.place}: no answer: {_reason(error)}.") from None
         except TimeoutError:
             raise EndpointUnavailable(f"{self.place}: no answer within {self.timeout} s.") from None
         except ProtocolError as error:
@@ -350,5 +352,8 @@ def _server_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    """What urllib3 says, without the object it says it of."""
+    """What the system says, or else urllib3, without the object it says it of."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     return str(error).rpartition(">: ")[2] or type(error).__name__

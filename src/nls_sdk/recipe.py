@@ -15,9 +15,6 @@ from attrs import frozen
 from .errors import NlsError, RecipeError
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
-_FASTER = 8
-"""How many times the batch `Recipe.fast` makes of it."""
-
 Rules: TypeAlias = Mapping[str, tuple[Callable[[Any], bool], str]]
 """Of a field: what its value must fulfil, and that in words."""
 
@@ -36,7 +33,8 @@ class Recipe:
         target_modules: Which layers get an adapter: PEFT's `all-linear`, or their names with commas between.
         epochs: Passes over the training data; a fraction stops within one.
         max_steps: Optimizer steps; 0 leaves it to `epochs`.
-        per_device_batch_size: Examples in one forward pass.
+        per_device_batch_size: Examples in one forward pass; on a GPU the worker takes all of a step at once
+            that fit, so there only the product counts.
         gradient_accumulation_steps: Forward passes in one optimizer step.
         learning_rate: The peak rate.
         lr_scheduler: How the rate falls after the warm-up.
@@ -107,19 +105,6 @@ class Recipe:
         target = Path(path)
         target.write_text(tomli_w.dumps({"recipe": attrs.asdict(self)}), "utf-8")
         return target
-
-    def fast(self) -> Recipe:
-        """The same recipe with eight times the batch, which keeps a large GPU busy, and another result.
-
-        The learning rate rises by the square root of that, as suits AdamW. Worth it where some hundred steps
-        are left; docs/training-speed.md has what it was measured to save, and to learn.
-        """
-        return attrs.evolve(
-            self,
-            per_device_batch_size=_FASTER * self.effective_batch_size,
-            gradient_accumulation_steps=1,
-            learning_rate=min(1.0, self.learning_rate * math.sqrt(_FASTER)),
-        )
 
     @property
     def effective_batch_size(self) -> int:

@@ -18,6 +18,7 @@ from stub_server import Reply, StubServer, status
 from nls_sdk import Dataset
 from nls_sdk.cli.asking import Asking
 from nls_sdk.evaluation.files import read_results
+from nls_sdk.evaluation.journal import read_journal
 from nls_sdk.evaluation.pacing import Limits, Price
 from nls_sdk.evaluation.results import Results
 
@@ -151,6 +152,14 @@ def test_plan_asks_nothing(call: Call, good: StubServer) -> None:
     assert found["targets"][0]["expected"] == 1.0
 
 
+@pytest.mark.parametrize("option", ["--rate", "--tokens-per-minute", "--max-cost"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_amount_is_refused(call: Call, option: str, value: str) -> None:
+    done = call("eval", "run", "--url", "http://127.0.0.1:1/v1", "--price", "1,1", option, value)
+    assert done.code == 2
+    assert f"{value} is not a finite number" in done.err
+
+
 def test_a_spend_cap_needs_a_price_and_is_kept(call: Call, good: StubServer) -> None:
     assert call("eval", "run", "--url", good.url, "--max-cost", "1").code == 2
     assert call("eval", "run", "--url", good.url, "--price", "1").code == 2
@@ -184,7 +193,15 @@ def test_half_a_baseline_does_not_take_the_place_of_a_whole_one(
     with Interrupting(at=6) as server:
         assert call("eval", "baseline", "--base-url", server.url).code == 130
     assert (FOLDER / "baseline-gpt-4o-mini.json").read_bytes() == whole
-    assert (FOLDER / "baseline-gpt-4o-mini.jsonl").exists()
+    journal = FOLDER / "baseline-gpt-4o-mini.jsonl"
+    asked = len(read_journal(journal).rows)
+    assert asked
+    with StubServer(status(401)) as refusing:
+        assert call("eval", "baseline", "--base-url", refusing.url).code == 1
+    assert not journal.exists()
+    (kept,) = FOLDER.glob("baseline-gpt-4o-mini.*.json")
+    assert Results.read(kept).answered == asked
+    assert (FOLDER / "baseline-gpt-4o-mini.json").read_bytes() == whole
 
 
 def test_ctrl_c_before_the_first_answer_leaves_no_file(call: Call) -> None:
@@ -265,7 +282,7 @@ def test_a_small_baseline_does_not_take_the_place_of_a_whole_one(call: Call, goo
     assert file.read_bytes() == whole
     beside = FOLDER / "baseline-gpt-4o-mini.1-answers.json"
     assert (
-        f"Written: {beside}\n{file} has more answers, or was asked in another way, and is left as it is."
+        f"Written: {beside}\n{file} has other answers, or was asked in another way, and is left as it is."
         in done.err
     )
     assert len(Results.read(beside).rows) == 1
@@ -355,3 +372,14 @@ def test_a_run_is_followed_from_its_data_to_its_evaluations(call: Call, good: St
     text = Path("r.html").read_text("utf-8")
     assert "<dt>Commit</dt>" not in text
     assert "Training data" in text
+
+
+def test_what_a_model_says_does_not_steer_the_terminal(call: Call, good: StubServer) -> None:
+    call("eval", "run", "--url", good.url)
+    (file,) = FOLDER.glob("eval-*.json")
+    body = json.loads(file.read_text("utf-8"))
+    body["rows"][0] |= {"actual": "repo:x \x1b]0;owned\x07\r\u202e\u009b2J"}
+    Path("after.json").write_text(json.dumps(body), "utf-8")
+    done = call("compare", str(file), "after.json")
+    assert r"repo:x \x1b]0;owned\x07\r\u202e\x9b2J" in done.out
+    assert not set(done.out) & set("\x1b\x07\r\u202e\u009b")

@@ -128,7 +128,7 @@ def test_the_planned_shapes_are_few_and_hold_every_batch() -> None:
     generator = torch.Generator().manual_seed(0)
     lengths = torch.randint(20, 130, (1000,), generator=generator).tolist()
     rows = rows_of(*lengths)
-    sampler, packer = StepSampler(lengths, step_size=8, seed=1), Packer(most_tokens=10_000)
+    sampler, packer = StepSampler(lengths, step_size=8, seed=1), Packer(most_tokens=10_000, most_rows=8)
     packer.plan(rows, sampler, 8, epochs=3)
     assert 1 <= len(packer.shapes) <= 8
     tokens = room = 0
@@ -144,20 +144,21 @@ def test_the_planned_shapes_are_few_and_hold_every_batch() -> None:
 
 def test_a_step_that_does_not_fit_is_parted_into_batches_of_like_size() -> None:
     rows = rows_of(*range(10, 90, 5))
-    parts = split(rows, 250)
+    parts = split(rows, 250, 100)
     assert sorted(row for part in parts for row in (len(r.tokens) for r in part)) == [*range(10, 90, 5)]
     sizes = [sum(len(row.tokens) for row in part) for part in parts]
     assert max(sizes) <= 250
     assert len(parts) == math.ceil(sum(sizes) / 250)
-    assert [len(part) for part in split(rows_of(300, 400), 250)] == [1, 1]
+    assert [len(part) for part in split(rows_of(300, 400), 250, 100)] == [1, 1]
+    assert [len(part) for part in split(rows, 10_000, 6)] == [6, 5, 5]
 
 
 def test_processes_share_a_step_and_know_all_its_answers() -> None:
     rows = rows_of(10, 20, 30, 40, 50)
-    shares = [Packer(most_tokens=1000, rank=rank, world=2)(rows) for rank in range(2)]
+    shares = [Packer(most_tokens=1000, most_rows=8, rank=rank, world=2)(rows) for rank in range(2)]
     assert [share[0].examples for share in shares] == [3, 2]
     assert {int(share[0].vector[-1]) for share in shares} == {75}
-    assert Packer(most_tokens=1000, rank=7, world=8)(rows) == []
+    assert Packer(most_tokens=1000, most_rows=8, rank=7, world=8)(rows) == []
 
 
 def test_a_batch_that_no_shape_holds_keeps_its_own() -> None:

@@ -14,6 +14,7 @@ from ..evaluation.evaluator import EvaluationInterrupted
 from ..evaluation.files import (
     baseline_path,
     finish,
+    keep_interrupted,
     known_answers,
     matching_baseline,
     new_journal,
@@ -33,6 +34,7 @@ from .endpoints import endpoint_name, foreign_options, the_endpoint
 from .failures import FAILED, INTERRUPTED
 from .history import commit, history_, training_of
 from .watch import counted
+from .words import visible
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -78,12 +80,10 @@ def baseline(
     if notice := getattr(translator, "notice", ""):
         app.tell(notice)
     folder = app.settings.data.evaluations
-    journal = baseline_path(translator.name, folder).with_suffix(".jsonl")
+    journal = keep_interrupted(translator.name, folder)
     known = known_answers(translator.name, parameters_of(translator), folder)
     if known is not None and known.answered:
         app.tell(f"{known.answered} answers are known already.")
-    # What is in the journal of an interrupted run is among what is known.
-    journal.unlink(missing_ok=True)
     how = how.priced(getattr(translator, "price", None))
     results, whole = evaluate(translator, data, how=how, journal=journal, known=known)
     if not whole:
@@ -92,7 +92,7 @@ def baseline(
     journal.unlink(missing_ok=True)
     app.tell(f"Written: {path}")
     if path != (kept := baseline_path(results.name, folder)):
-        app.tell(f"{kept} has more answers, or was asked in another way, and is left as it is.")
+        app.tell(f"{kept} has other answers, or was asked in another way, and is left as it is.")
     _answer(app, Report.of(results, titles=("Baseline", "-")), path)
     if unreliable(results):
         _failed(app, results, "The same command asks only those again.")
@@ -192,7 +192,7 @@ def report(
             write(target)
     for target in filter(None, (html_path, markdown, junit, report_json)):
         app.tell(f"Written: {target}")
-    app.answer(found.summary(), str(found))
+    app.answer(found.summary(), visible(str(found)))
     if not found.passed or (decided and not found.decided):
         raise SystemExit(FAILED)
 
@@ -256,7 +256,7 @@ def _questions(app: App, val_path: Path | None) -> Dataset:
 
 def _answer(app: App, report: Report, path: Path) -> None:
     values: dict[str, Any] = {"file": str(path), **report.summary()}
-    app.answer(values, str(report))
+    app.answer(values, visible(str(report)))
 
 
 def unreliable(results: Results) -> bool:

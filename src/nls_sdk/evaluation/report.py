@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from attrs import field, frozen
@@ -29,7 +29,6 @@ from .report_text import (
     slice_note,
     table,
 )
-from .reporting.reported import Reported
 from .results import SCHEMA, Results, Row, Share, pair_rows, write_text
 from .statistics import Decision
 
@@ -206,7 +205,7 @@ class Report:
         """The table and its notes, for a notebook."""
         from .reporting.notebook import notebook
 
-        return notebook(cast(Reported, self))
+        return notebook(self)
 
     @property
     def verdict_notes(self) -> tuple[str, ...]:
@@ -293,9 +292,7 @@ class Report:
         """
         from .reporting.html import html
 
-        return write_text(
-            path, html(cast(Reported, self), training=training, provenance=provenance, title=title)
-        )
+        return write_text(path, html(self, training=training, provenance=provenance, title=title))
 
     def to_junit(self, path: str | Path) -> Path:
         """Write the report as JUnit XML, for CI.
@@ -305,7 +302,7 @@ class Report:
         """
         from .reporting.junit import junit
 
-        return write_text(path, junit(cast(Reported, self)))
+        return write_text(path, junit(self))
 
     def to_markdown(self, path: str | Path) -> Path:
         """Write the report as Markdown, for a pull request.
@@ -315,7 +312,7 @@ class Report:
         """
         from .reporting.markdown import markdown
 
-        return write_text(path, markdown(cast(Reported, self)))
+        return write_text(path, markdown(self))
 
     def to_json(self, path: str | Path) -> Path:
         """Write the report, its figures and all its rows, to a file that `from_json` reads.

@@ -250,11 +250,11 @@ class Results(Asked):
 
 def pair_rows(one: Results, other: Results) -> list[tuple[Row, Row]]:
     """The rows of both that ask the same question and expect the same query, in the order of the first."""
-    theirs = dict(_keyed(other.rows))
-    return [(row, theirs[key]) for key, row in _keyed(one.rows) if key in theirs]
+    theirs = dict(keyed(other.rows))
+    return [(row, theirs[key]) for key, row in keyed(one.rows) if key in theirs]
 
 
-def _keyed(rows: Iterable[Row]) -> Iterator[tuple[tuple[str, str, int], Row]]:
+def keyed(rows: Iterable[Row]) -> Iterator[tuple[tuple[str, str, int], Row]]:
     """Each row under what it asks; a dataset may ask the same thing twice."""
     seen: Counter[tuple[str, str]] = Counter()
     for row in rows:

@@ -49,24 +49,27 @@ class Packer:
         shapes: What they are filled up to, the smallest first; none leaves each its own.
     """
 
-    def __init__(self, *, most_tokens: int, shared: int = 0, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, *, most_tokens: int, most_rows: int, shared: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
         """Make a packer.
 
         Args:
             most_tokens: What one batch holds.
+            most_rows: The same in rows.
             shared: Tokens that every row begins with, and that a batch has once.
             rank: Which process this is.
             world: How many processes share a step.
         """
         self.shapes: Sequence[Shape] = ()
-        self._most_tokens = most_tokens
+        self._most_tokens, self._most_rows = most_tokens, most_rows
         self._shared = shared
         self._rank, self._world = rank, world
 
     def parts(self, rows: Sequence[Row]) -> list[Sequence[Row]]:
         """This process's share of a step's rows, parted into batches."""
         own = rows[self._rank :: self._world]
-        return split(own, self._most_tokens) if own else []
+        return split(own, self._most_tokens, self._most_rows) if own else []
 
     def __call__(self, rows: Sequence[Row]) -> list[Batch]:
         """This process's batches of a step."""

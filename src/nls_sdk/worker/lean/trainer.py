@@ -48,6 +48,7 @@ class LeanTrainer(AdapterTrainer):
     _step: LeanStep
     _means: Means
     _packer: Packer
+    _memory: Memory | None = None
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Flatten the adapter, which is loaded by now, and make the optimizer of it."""
@@ -75,19 +76,6 @@ class LeanTrainer(AdapterTrainer):
         self._step.adapter.attach()
         return super().create_scheduler(num_training_steps, optimizer)
 
-    def predicted_memory(self) -> Memory | None:
-        """What the training will hold on its GPU; None where shapes are not planned."""
-        peft: Any = self.model
-        if not self._packer.shapes:
-            return None
-        return predict(
-            peft.config,
-            weights=sum(p.nbytes for p in peft.parameters() if not p.requires_grad),
-            trained=sum(p.numel() for p in peft.parameters() if p.requires_grad),
-            shape=self._packer.shapes[-1],
-            means=self._means,
-        )
-
     def get_train_dataloader(self) -> StepLoader:
         """The examples of a step at a time."""
         step_size = self._recipe.effective_batch_size
@@ -97,15 +85,18 @@ class LeanTrainer(AdapterTrainer):
             self._meter.tell(Log(f"training without {reason}"))
         self._packer = Packer(
             most_tokens=self._most_tokens(),
+            # A GPU's free memory is known; a CPU's is anyone's.
+            most_rows=step_size if peft.device.type == "cuda" else self._recipe.per_device_batch_size,
             shared=shared_start(self._rows) if self._means.shared else 0,
             rank=self.args.process_index,
             world=self.args.world_size,
         )
         if self._means.graphs:
             self._packer.plan(self._rows, self._sampler, step_size, math.ceil(self._epochs()))
-        if (memory := self.predicted_memory()) is not None:
-            self._meter.predicted = memory.total
-            self._meter.tell(Log(f"the GPU will hold {memory}"))
+        if self._packer.shapes:
+            self._memory = self._predicted(self._packer.shapes[-1])
+            self._meter.predicted = self._memory.total
+            self._meter.tell(Log(f"the GPU will hold {self._memory}"))
         return StepLoader(self._rows, self._sampler, step_size, self._packer)
 
     def run(self) -> None:
@@ -119,7 +110,7 @@ class LeanTrainer(AdapterTrainer):
         except torch.OutOfMemoryError as error:
             raise RunFailed(
                 f"The GPU ran out of memory{memory_numbers(str(error))}; the training was to hold "
-                f"{self.predicted_memory() or 'what was free'}.",
+                f"{self._memory or 'what was free'}.",
                 hint="A step's examples go through the GPU as far as its free memory lets them at once, so "
                 f"another program has taken some since: end that and start again, which resumes. {SMALLER}",
             ) from None
@@ -133,13 +124,22 @@ class LeanTrainer(AdapterTrainer):
         peft: Any = self.model
         if peft.device.type != "cuda":
             return MOST_TOKENS
-        trained = sum(p.numel() for p in peft.parameters() if p.requires_grad)
-        one = Shape(0, CHUNK, 0, 0)
-        fixed = predict(peft.config, weights=0, trained=trained, shape=one, means=self._means)
+        fixed = self._predicted(Shape(0, CHUNK, 0, 0))
         free, _ = torch.cuda.mem_get_info(peft.device)
-        room = int(_SHARE * free) - fixed.total
+        room = int(_SHARE * free) - fixed.adapter - fixed.logits
         each = token_bytes(peft.config, self._means) + key_bytes(peft.config, self._means)
         return most_tokens(room, each, longest=max(len(row.tokens) for row in self._rows))
+
+    def _predicted(self, largest: Shape) -> Memory:
+        """What the training will hold on its GPU, with batches up to a shape."""
+        peft: Any = self.model
+        return predict(
+            peft.config,
+            weights=sum(p.nbytes for p in peft.parameters() if not p.requires_grad),
+            trained=sum(p.numel() for p in peft.parameters() if p.requires_grad),
+            shape=largest,
+            means=self._means,
+        )
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward of a whole step. Returns its loss."""
