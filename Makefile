@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-modal providers/nls-sdk-openai tests/plugin_package
+CHROMIUM ?= $(firstword $(shell for name in chromium chromium-browser google-chrome; do command -v $$name || true; done))
+PYTEST := hypothesis pytest pytest-timeout sybil
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
 
 .PHONY: demo test browser inspect check mypy pyright fuzz format clean
@@ -14,14 +16,16 @@ demo: $(READY)  ## the whole job on this machine; its last table has the time of
 test: $(READY)  ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-browser: $(READY)  ## the HTML report in a headless Chromium, which must be installed
-	$(BIN)/pip install --quiet --constraint constraints.txt -e .[browser]
-	$(BIN)/pytest -q -rs tests/browser
+browser:  ## the HTML report in a headless Chromium, in an environment of its own
+	@test -n "$(CHROMIUM)" || { echo "no Chromium here; install one, or: make browser CHROMIUM=PATH"; exit 2; }
+	$(PYTHON) -m venv $(VENV)-browser
+	$(VENV)-browser/bin/pip install --quiet --constraint constraints.txt $(PYTEST) -e .[browser]
+	CHROMIUM="$(CHROMIUM)" $(VENV)-browser/bin/pytest -q -rs tests/browser
 
-inspect: $(READY)  ## the exporter with the real inspect_ai, in an environment of its own
+inspect:  ## the exporter with the real inspect_ai, in an environment of its own
 	$(PYTHON) -m venv $(VENV)-inspect
-	$(VENV)-inspect/bin/pip install --quiet inspect-ai pytest pytest-timeout sybil hypothesis pandas -e .
-	$(VENV)-inspect/bin/pytest -q -rs tests/test_exporting.py
+	$(VENV)-inspect/bin/pip install --quiet $(PYTEST) inspect-ai pandas -e .
+	$(VENV)-inspect/bin/pytest -q -rs tests/evaluation/test_exporting.py
 
 check: $(READY)  ## format, lint, layers, types
 	$(BIN)/ruff format --check .
@@ -53,4 +57,4 @@ $(READY): constraints.txt $(PROJECTS)
 	@touch $@
 
 clean:  ## forget the virtual environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-browser $(VENV)-inspect .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -121,35 +121,42 @@ def evaluate(wanted: argparse.Namespace) -> None:
 
 def kills(wanted: argparse.Namespace) -> None:
     """Kill and resume, and print what was asked twice."""
-    rng, number = random.Random(wanted.seed), getattr(signal, f"SIG{wanted.signal}")
+    for name in (wanted.signal,) if wanted.signal else ("TERM", "KILL"):
+        killed_and_resumed(wanted, name)
+
+
+def killed_and_resumed(wanted: argparse.Namespace, name: str) -> None:
+    """The same for one signal."""
+    rng, number, under_way, done = random.Random(wanted.seed), getattr(signal, f"SIG{name}"), 0, 0
     with stub("--service-ms", str(wanted.service_ms)) as url, tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "killed.jsonl")
         command = [sys.executable, __file__, "evaluate", "--url", url, "--journal", str(path)]
         command += ["--questions", str(wanted.questions)]
         # Once around all of it in equal parts, each kill at a random moment of its part.
         ends = sorted(rng.uniform(0, wanted.questions) for _ in range(wanted.kills))
-        done = 0
         for end in ends:
             process = subprocess.Popen(command)
-            while process.poll() is None and asked(url) < end:
+            while process.poll() is None and len(asked(url)) < end:
                 time.sleep(0.02)
             time.sleep(rng.uniform(0, wanted.service_ms / 1000))
             if process.poll() is None:
                 process.send_signal(number)
                 done += 1
             process.wait()
+            kept = {row.question for row in read_journal(path).rows} if path.exists() else set()
+            under_way += len(asked(url).keys() - kept)
         subprocess.run(command, check=True)
         killed = read_journal(path)
-        counts = count(url)
-        twice = sum(times - 1 for question, times in counts.items() if question != WARMUP_QUESTION)
+        twice = sum(times - 1 for times in asked(url).values())
         lines = path.read_bytes().count(b"\n") - 1
     with stub("--service-ms", str(wanted.service_ms)) as url:
         calm = Evaluator(data_of(wanted.questions), concurrency=CONNECTIONS).run(Endpoint(url))
     same = [(row.question, row.actual, row.error) for row in killed.rows] == [
         (row.question, row.actual, row.error) for row in calm.rows
     ]
-    print(f"{wanted.questions} questions, {done} times SIG{wanted.signal}, {CONNECTIONS} connections")
+    print(f"{wanted.questions} questions, {done} times SIG{name}, {CONNECTIONS} connections")
     print(f"  equal to an undisturbed run: {same}; rows {len(killed.rows)}")
+    print(f"  under way when killed, their answers lost with the process: {under_way}")
     print(f"  questions asked twice: {twice}; answers kept twice: {lines - len(killed.rows)}")
 
 
@@ -160,9 +167,9 @@ def count(url: str) -> dict[str, int]:
     return counts
 
 
-def asked(url: str) -> int:
-    """Different questions that the server was asked."""
-    return len(count(url))
+def asked(url: str) -> dict[str, int]:
+    """The same without the warm-up."""
+    return {question: times for question, times in count(url).items() if question != WARMUP_QUESTION}
 
 
 def faults(wanted: argparse.Namespace) -> None:
@@ -226,7 +233,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int)
     parser.add_argument("--service-ms", type=float, default=100.0)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--signal", choices=["TERM", "KILL"], default="TERM")
+    parser.add_argument("--signal", choices=["TERM", "KILL"], help="one of the two alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--url")
     parser.add_argument("--journal")

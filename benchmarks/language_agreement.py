@@ -49,7 +49,7 @@ def main() -> None:
     _table("error kind", [row for row in results if row[0]["error_kind"]], lambda case: case["error_kind"])
     _naive("wild queries", [case for case in cases if case["origin"] == "wild"])
     _naive("all queries", cases)
-    _list(results, options.list)
+    _list(results, options.list, now)
 
 
 def _half(case: dict[str, Any]) -> int:
@@ -110,25 +110,36 @@ def _naive(title: str, rows: list[dict[str, Any]]) -> None:
         print(f"{name:<16}{f'{accepted} of {invalid}':>24}{f'{refused} of {valid}':>24}")
 
 
-def _list(results: list[tuple[dict[str, Any], dict[str, bool]]], most: int) -> None:
+def _list(results: list[tuple[dict[str, Any], dict[str, bool]]], most: int, now: datetime) -> None:
     disagreements = [(case, [m for m, right in agrees.items() if not right]) for case, agrees in results]
     disagreements = [(case, wrong) for case, wrong in disagreements if wrong]
-    classes = Counter(_class(case, wrong) for case, wrong in disagreements)
+    classes = Counter(_class(case, wrong, now) for case, wrong in disagreements)
     print("\ndisagreements by class")
     for name, count in classes.most_common():
         print(f"{count:>6}  {name}")
     for case, wrong in disagreements[:most]:
         print(
-            f"  {'+'.join(wrong)} [{case['pattern_type']}] {case['query']!r}"
+            f"  {_class(case, wrong, now)}: {'+'.join(wrong)} [{case['pattern_type']}] {case['query']!r}"
             f" -> {case['error_kind'] or case['tree']!r}"
         )
 
 
-def _class(case: dict[str, Any], wrong: list[str]) -> str:
+def _class(case: dict[str, Any], wrong: list[str], now: datetime) -> str:
+    query, pattern_type = case["query"], case["pattern_type"]
     if case["origin"] == "suite":
         return "the case states what the server's parser says, not its validator"
-    if "at.time" in case["query"] and wrong == ["tree"]:
-        return "at.time with the moment of recording, to the nanosecond"
+    if wrong == ["verdict"] and [fault.kind for fault in validate(query, pattern_type)] == ["bad_date"]:
+        return "a date that only the server reads"
+    if wrong == ["tree"]:
+        ours = tree(parse(query, pattern_type), now)
+        if "at.time" in query:
+            return "at.time with the moment of recording, to the nanosecond"
+        if re.search(r"\)(?:and|or)\b", query, re.IGNORECASE):
+            return "AND or OR right behind a parenthesis, which the server reads as part of the group"
+        if case["tree"].startswith("(and ") and ours.startswith("(or ") and query.startswith("("):
+            return "filters at an end of an OR in parentheses, which the server applies to all of it"
+        if sorted(case["tree"]) == sorted(ours):
+            return "the same alternatives in another order"
     return "unclassed: " + "+".join(wrong)
 
 

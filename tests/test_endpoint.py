@@ -56,6 +56,13 @@ def test_a_failing_server_is_a_typed_error(reply: Reply, error: type[EndpointErr
     assert "sk-secret" not in str(caught.value)
 
 
+def test_a_refused_connection_is_told_as_such() -> None:
+    with StubServer("x") as server:
+        url = server.url
+    with pytest.raises(EndpointUnavailable, match="no answer: Connection refused"):
+        Endpoint(url).translate("q")
+
+
 def test_a_bad_url_is_told_at_once() -> None:
     with pytest.raises(ConfigError, match="is not a base URL"):
         Endpoint("localhost:8000")

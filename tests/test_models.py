@@ -10,7 +10,7 @@ from stub_server import StubServer
 
 from nls_sdk import Adapter, Dataset, Endpoint, MergedModel, ServeConfig, TrainingJob, attach
 from nls_sdk.artifacts import fingerprint
-from nls_sdk.errors import ArtifactError, RunCancelled, RunFailed, RunNameTaken
+from nls_sdk.errors import ArtifactError, ConfigError, RunCancelled, RunFailed, RunNameTaken
 from nls_sdk.events import Event, Failed, Log
 from nls_sdk.tasks import Serve, Task
 from nls_sdk.testing import FakeProvider
@@ -140,3 +140,38 @@ def test_an_untuned_model_is_a_hub_id_or_a_pushed_folder(provider: FakeProvider,
 def test_a_hub_id_cannot_be_pulled(provider: FakeProvider, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="some/model is a hub id"):
         MergedModel.untuned("some/model", provider).pull(tmp_path / "model")
+
+
+def test_adapters_are_served_beside_their_base(provider: FakeProvider, server: StubServer) -> None:
+    base = MergedModel.untuned("some/model", provider)
+    others = [
+        Adapter(provider, name, "some/model", provider.keep({"adapter_config.json": name.encode()}))
+        for name in ("a", "b")
+    ]
+    with base.deploy(adapters=others) as endpoint:
+        endpoint.of_model("b").translate("anything")
+        assert server.asked[-1].body["model"] == "b"
+    [task] = provider.submitted
+    assert isinstance(task, Serve)
+    assert [(one.name, one.artifact) for one in task.adapters] == [(o.name, o.artifact) for o in others]
+
+
+def test_another_adapter_under_a_name_is_another_server(provider: FakeProvider) -> None:
+    base = MergedModel.untuned("some/model", provider)
+    first, second = (
+        Adapter(provider, "a", "some/model", provider.keep({"adapter_config.json": content}))
+        for content in (b"1", b"2")
+    )
+    with base.deploy(adapters=[first]), pytest.raises(RunNameTaken, match="adapters"):
+        base.serve(adapters=[second])
+
+
+def test_an_adapter_of_another_model_is_refused_before_anything_is_submitted(provider: FakeProvider) -> None:
+    base = MergedModel.untuned("some/model", provider)
+    foreign = Adapter(provider, "a", "other/model", provider.keep({"adapter_config.json": b"1"}))
+    with pytest.raises(ConfigError, match="trained on another model"):
+        base.deploy(adapters=[foreign])
+    llm = Adapter(provider, "llm", "some/model", provider.keep({"adapter_config.json": b"1"}))
+    with pytest.raises(ConfigError, match="cannot both be called 'llm'"):
+        base.deploy(adapters=[llm])
+    assert provider.submitted == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -39,3 +41,22 @@ def test_what_can_be_retried() -> None:
     assert can_retry(EndpointUnavailable("busy"))
     assert not can_retry(EndpointError("refused"))
     assert not can_retry(KeyError("x"))
+
+
+def test_a_program_without_logging_sees_no_line_a_retry() -> None:
+    program = """
+import stamina
+from nls_sdk.errors import EndpointUnavailable
+from nls_sdk.retry import retry
+
+def fail():
+    raise EndpointUnavailable("down")
+
+with stamina.set_testing(True, attempts=3):
+    try:
+        retry(fail)
+    except EndpointUnavailable:
+        pass
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

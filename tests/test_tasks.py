@@ -8,7 +8,8 @@ import pytest
 from nls_sdk import Recipe
 from nls_sdk.artifacts import Artifact
 from nls_sdk.rundir import RunDirectory
-from nls_sdk.tasks import DryRun, Merge, Serve, ServeConfig, Task, Train, dump_task, load_task
+from nls_sdk.serve_config import ServeConfig
+from nls_sdk.tasks import DryRun, Merge, Serve, Task, Train, dump_task, load_task
 
 DATA = Artifact("artifacts/aa/data.jsonl", "aa", 10)
 BASE = Artifact("artifacts/bb", "bb", 20)

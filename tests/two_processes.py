@@ -21,10 +21,12 @@ def adapter_after(model: Path, rank: int, world: int) -> torch.Tensor:
     """The adapter after two steps, of which this process has its share."""
     torch.manual_seed(0)
     tuned = get_peft_model(load_model(model, torch.float32, torch.device("cpu")), lora_config(Recipe()))
-    step = LeanStep(tuned.get_base_model(), Means(joined=False, flash=False, compiled=False, graphs=False))
+    step = LeanStep(
+        tuned.get_base_model(), Means(shared=False, joined=False, flash=False, compiled=False, graphs=False)
+    )
     end = StepEnd(step.adapter, max_norm=0.1, recorded=False, lr=1e-2)
     rows = [Row(list(range(3, 3 + length)), length // 2) for length in (8, 11, 20, 30, 31)]
-    packer = Packer(most_tokens=1000, rank=rank, world=world)
+    packer = Packer(most_tokens=1000, most_rows=8, rank=rank, world=world)
     for _ in range(2):
         for batch in packer(rows):
             step(batch)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .plugins import provider as provider
     from .recipe import Recipe as Recipe
     from .runs import Run as Run
-    from .tasks import ServeConfig as ServeConfig
+    from .serve_config import ServeConfig as ServeConfig
     from .training import TrainingJob as TrainingJob
     from .translator import Translation as Translation
     from .translator import Translator as Translator
@@ -43,7 +43,7 @@ _ROOMS = {
     "Report": "evaluation.report",
     "Results": "evaluation.results",
     "Run": "runs",
-    "ServeConfig": "tasks",
+    "ServeConfig": "serve_config",
     "TrainingJob": "training",
     "Translation": "translator",
     "Translator": "translator",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from time import time
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -52,7 +53,37 @@ class Chat:
             EndpointUnavailable: No answer, or a time-out; asking again may help.
             EndpointError: The request cannot be sent, or the answer is too long.
         """
-        from urllib3.exceptions import HTTPError, ProtocolError, TimeoutError
+        with self._sent(path, body) as reply:
+            return reply.status, reply.headers, self._read(reply)
+
+    def stream(self, path: str, body: Mapping[str, Any], model: str) -> Iterator[dict[str, Any]]:
+        """Send JSON; the events of the answer as they come.
+
+        Closing the iterator ends the connection, and with it the server's work.
+
+        Raises:
+            EndpointUnavailable: No answer, a time-out, or an answer that breaks off.
+            EndpointError: The request was refused, or the answer is no stream of events.
+        """
+        with self._sent(path, body) as reply:
+            if reply.status != 200:
+                raise _refusal(self, reply.status, reply.headers, self._read(reply), model)
+            ended = False
+            try:
+                for line in _lines(reply, self.place):
+                    if line == "data: [DONE]":
+                        ended = True  # and what is left is read, so that the connection can be used again
+                    elif line.startswith("data:") and not ended:
+                        yield _event(line.removeprefix("data:"), self.place)
+            finally:
+                if not ended:
+                    reply.close()
+            if not ended:
+                raise EndpointUnavailable(f"{self.place}: the answer broke off.")
+
+    @contextmanager
+    def _sent(self, path: str, body: Mapping[str, Any]) -> Iterator[BaseHTTPResponse]:
+        from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, TimeoutError
 
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self._key:
@@ -72,9 +103,11 @@ class Chat:
                 preload_content=False,
             )
             try:
-                return reply.status, reply.headers, self._read(reply)
+                yield reply
             finally:
                 reply.release_conn()
+        except NewConnectionError as error:  # a TimeoutError to urllib3, though nobody has waited
+            raise EndpointUnavailable(f"{self.place}: no answer: {_reason(error)}.") from None
         except TimeoutError:
             raise EndpointUnavailable(f"{self.place}: no answer within {self.timeout} s.") from None
         except ProtocolError as error:
@@ -137,9 +170,11 @@ def ask(client: Chat, model: str, messages: Sequence[Message], **options: Any) -
         EndpointUnavailable: No answer, a time-out, 429 or a server error; asking again may help.
         EndpointError: The request was refused, or the answer is not a completion.
     """
+    started = perf_counter()
     status, headers, body = client.post(
         "/chat/completions", {"model": model, "messages": list(messages), **options}
     )
+    seconds = perf_counter() - started
     if status != 200:
         raise _refusal(client, status, headers, body, model)
     try:
@@ -157,12 +192,63 @@ def ask(client: Chat, model: str, messages: Sequence[Message], **options: Any) -
     usage = completion.get("usage")
     return Translation(
         text.strip(),
+        seconds=seconds,
         server_seconds=_server_seconds(headers),
         finish_reason=finish_reason if isinstance(finish_reason, str) else None,
         model=_text(completion.get("model")),
         tokens_in=_count(usage, "prompt_tokens"),
         tokens_out=_count(usage, "completion_tokens"),
     )
+
+
+def ask_in_pieces(
+    client: Chat, model: str, messages: Sequence[Message], **options: Any
+) -> Generator[str, None, Translation]:
+    """Ask for one completion and yield its text as it comes; the generator's value is the whole.
+
+    Raises:
+        EndpointUnavailable: No answer, a time-out, or an answer that breaks off; asking again may help.
+        EndpointError: The request was refused, or the answer is not a completion.
+    """
+    started = perf_counter()
+    pieces: list[str] = []
+    told: dict[str, Any] = {"finish_reason": None, "model": None}
+    usage: Any = None
+    body = {"model": model, "messages": list(messages), "stream": True, **options}
+    body["stream_options"] = {"include_usage": True}
+    for event in client.stream("/chat/completions", body, model):
+        told["model"] = _text(event.get("model")) or told["model"]
+        usage = event.get("usage") or usage
+        for choice in event.get("choices") or ():
+            told["finish_reason"] = _text(choice.get("finish_reason")) or told["finish_reason"]
+            if isinstance(piece := (choice.get("delta") or {}).get("content"), str) and piece:
+                pieces.append(piece)
+                yield piece
+    return Translation(
+        "".join(pieces).strip(),
+        seconds=perf_counter() - started,
+        tokens_in=_count(usage, "prompt_tokens"),
+        tokens_out=_count(usage, "completion_tokens"),
+        **told,
+    )
+
+
+def _lines(reply: BaseHTTPResponse, place: str) -> Iterator[str]:
+    """The lines of an answer as they come."""
+    rest, size = b"", 0
+    for data in reply.stream(None, decode_content=True):
+        size += len(data)
+        if size > LONGEST_ANSWER:
+            raise EndpointError(f"{place}: the answer is longer than {LONGEST_ANSWER:,} bytes.")
+        *lines, rest = (rest + data).split(b"\n")
+        yield from (line.decode("utf-8", "replace").rstrip("\r") for line in lines)
+
+
+def _event(text: str, place: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        raise EndpointError(f"{place}: the answer is not a stream of completions.") from None
 
 
 def _refusal(client: Chat, status: int, headers: Mapping[str, str], body: bytes, model: str) -> EndpointError:
@@ -266,5 +352,8 @@ def _server_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    """What urllib3 says, without the object it says it of."""
+    """What the system says, or else urllib3, without the object it says it of."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     return str(error).rpartition(">: ")[2] or type(error).__name__

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .chat import ask, connect
-from .errors import EndpointUnavailable
+from .chat import ask, ask_in_pieces, connect
+from .errors import ConfigError, EndpointError, EndpointUnavailable, NlsError
 from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, prompt
+from .retry import retry
+from .safe_decoding import LEVELS, Decoding, fault_of, under_grammar, whole
 from .translator import Translation
 
 if TYPE_CHECKING:
@@ -16,6 +22,8 @@ if TYPE_CHECKING:
 
 _STARTING = 503
 _COLD_PAUSE = 0.5
+
+T = TypeVar("T")
 
 
 class Endpoint:
@@ -25,6 +33,7 @@ class Endpoint:
         url: Base URL of its OpenAI-compatible API, ending in `/v1`.
         model: The model's name in that API.
         name: What reports call it.
+        decoding: How safely it is asked; see `nls_sdk.safe_decoding.Decoding`.
         run: The run that serves it; None for a server that is not ours, which is never stopped.
         keep: Whether leaving the `with` block leaves the server up, as somebody else started it.
     """
@@ -38,6 +47,7 @@ class Endpoint:
         name: str = "Fine-tuned",
         system: str = SYSTEM_PROMPT,
         max_tokens: int = 128,
+        decoding: Decoding = "checked",
         timeout: float = 60.0,
         cold_timeout: float = 0.0,
         run: Run[Endpoint] | None = None,
@@ -51,13 +61,18 @@ class Endpoint:
             name: What reports call it.
             system: The system message of every request; it must be the one of the training data.
             max_tokens: Tokens of the longest answer.
+            decoding: How safely it is asked; each of its calls may say otherwise.
             timeout: Seconds until a request is given up.
             cold_timeout: Seconds to wait for a server that answers 503 because it is scaled to zero.
             run: The run that serves it.
+
+        Raises:
+            ConfigError: The URL is not one, the key cannot be sent, or there is no such level of decoding.
         """
         self.url = url
         self.model = model
         self.name = name
+        self.decoding: Decoding = _level(decoding)
         self.run = run
         self.keep = False
         self._key = api_key
@@ -71,34 +86,130 @@ class Endpoint:
         """What the server asks for; never shown by `repr`."""
         return self._key
 
-    def translate(self, question: str) -> Translation:
-        """The model's query for a question: one request, greedy decoding, no retry.
+    def translate(self, question: str, *, decoding: Decoding | None = None) -> Translation:
+        """The model's query for a question: greedy decoding, no retry.
 
         Where the server is starting, its start is waited for first.
+
+        Args:
+            question: What is asked, in plain English.
+            decoding: How safely, in place of the endpoint's own level.
+
+        Returns:
+            The query, with the time it took. Of a `checked` one whose first answer Sourcegraph would refuse,
+            `fault` says why and `refused` is that answer; a server that knows no grammar leaves it standing.
 
         Raises:
             EndpointUnavailable: The server did not answer; asking again may help.
             EndpointError: It refused the request, or its answer is not one.
-            ConfigError: The URL is not one, or the key cannot be sent.
+            ConfigError: There is no such level of decoding.
         """
+        match _level(decoding or self.decoding):
+            case "free":
+                return self._ask(question)
+            case "grammar":
+                return whole(self._ask(question, **under_grammar()))
+            case "checked":
+                return self._checked(question)
+
+    def translate_many(
+        self, questions: Iterable[str], *, concurrency: int = 16, decoding: Decoding | None = None
+    ) -> Iterator[Translation | NlsError]:
+        """The queries for many questions, in their order, as they come.
+
+        A question without an answer becomes its error, and stops none of the others. Asking changes nothing
+        at the server, so what a retry can help is retried. Questions are taken as answers are, never all at
+        once.
+
+        Args:
+            questions: What is asked.
+            concurrency: Requests under way at once.
+            decoding: How safely, in place of the endpoint's own level.
+
+        Raises:
+            ConfigError: `concurrency` is below 1, or there is no such level of decoding.
+        """
+        if concurrency < 1:
+            raise ConfigError(f"concurrency = {concurrency!r}, but it must be at least 1.")
+        level = _level(decoding or self.decoding)
+
+        def one(question: str) -> Translation | NlsError:
+            try:
+                return retry(lambda: self.translate(question, decoding=level))
+            except NlsError as error:
+                return error
+
+        return _in_order(one, questions, concurrency)
+
+    def stream(self, question: str, *, decoding: Decoding | None = None) -> Generator[str, None, Translation]:
+        """The model's query in pieces, as they are written; the generator's value is the whole `Translation`.
+
+        What was shown cannot be taken back, so that `checked` only says in `fault` what is wrong.
+
+        Raises:
+            EndpointUnavailable: The server did not answer, or broke off; asking again may help.
+            EndpointError: It refused the request, or its answer is not one.
+        """
+        level = _level(decoding or self.decoding)
+        fields = under_grammar() if level == "grammar" else {}
+        answer = yield from ask_in_pieces(
+            self._client, self.model, [*prompt(question, system=self._system)], **self._options, **fields
+        )
+        return answer.but(fault=fault_of(answer)) if level == "checked" else answer
+
+    def of_model(self, model: str, *, system: str | None = None) -> Endpoint:
+        """Another model of the same server, such as an adapter that was deployed beside its base.
+
+        It shares the connections, and does not stop the server when its `with` block is left.
+
+        Args:
+            model: The model's name in the API.
+            system: The system message that it was trained with, when it is another.
+        """
+        other = copy.copy(self)
+        other.model, other.name, other.keep = model, model, True
+        other._system = self._system if system is None else system
+        return other
+
+    def _checked(self, question: str) -> Translation:
+        first = self._ask(question)
+        fault = fault_of(first)
+        if fault is None:
+            return first
+        try:
+            second = whole(self._ask(question, **under_grammar()))
+        except EndpointUnavailable:
+            raise
+        except EndpointError:
+            return first.but(fault=fault)
+        return second.but(
+            seconds=_sum(first.seconds, second.seconds),
+            server_seconds=_sum(first.server_seconds, second.server_seconds),
+            tokens_in=_sum(first.tokens_in, second.tokens_in),
+            tokens_out=_sum(first.tokens_out, second.tokens_out),
+            fault=fault,
+            refused=str(first),
+        )
+
+    def _ask(self, question: str, **fields: Any) -> Translation:
+        """One request, and before it the wait for a server that is starting."""
         deadline = time.monotonic() + self._cold_timeout
+        messages = [*prompt(question, system=self._system)]
         while True:
             try:
-                return self._ask(question)
+                return ask(self._client, self.model, messages, **self._options, **fields)
             except EndpointUnavailable as error:
                 if error.status != _STARTING or time.monotonic() > deadline:
                     raise
             time.sleep(_COLD_PAUSE)
 
-    def _ask(self, question: str) -> Translation:
-        return ask(
-            self._client,
-            self.model,
-            [*prompt(question, system=self._system)],
-            max_tokens=self._max_tokens,
-            temperature=0.0,
-            chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
-        )
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {
+            "max_tokens": self._max_tokens,
+            "temperature": 0.0,
+            "chat_template_kwargs": CHAT_TEMPLATE_KWARGS,
+        }
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -111,6 +222,7 @@ class Endpoint:
             "system": self._system,
             "max_tokens": self._max_tokens,
             "temperature": 0.0,
+            "decoding": self.decoding,
         }
 
     def stop(self) -> None:
@@ -129,3 +241,30 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.url} model={self.model!r}>"
+
+
+def _level(decoding: Decoding) -> Decoding:
+    if decoding not in LEVELS:
+        raise ConfigError(
+            f"decoding = {decoding!r}, but it must be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}."
+        )
+    return decoding
+
+
+def _sum(one: Any, other: Any) -> Any:
+    return None if one is None or other is None else one + other
+
+
+def _in_order(work: Callable[[str], T], items: Iterable[str], concurrency: int) -> Iterator[T]:
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="nls-endpoint")
+    under_way: deque[Future[T]] = deque()
+    try:
+        for item in items:
+            under_way.append(pool.submit(work, item))
+            # Twice as many, or a slow answer at the head would leave threads idle.
+            if len(under_way) >= 2 * concurrency:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

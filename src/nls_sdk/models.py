@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attrs import field, frozen
 
 from .artifacts import Artifact
 from .endpoint import Endpoint
-from .errors import ArtifactError
+from .errors import ArtifactError, ConfigError
 from .events import Ready, Succeeded
 from .prompt import SYSTEM_PROMPT
 from .providers import ENDED, Provider, require_provider
+from .publishing import Precision, card, push_to_hub
 from .retry import retry
 from .runs import Run
-from .tasks import Base, Merge, Serve, ServeConfig
+from .serve_config import ServeConfig
+from .tasks import Base, Merge, Serve, ServedAdapter
 
 _COLD_TIMEOUT = 600.0
 """Seconds that a server of ours may take to come back after it was scaled to zero."""
@@ -84,7 +87,12 @@ class MergedModel:
         return cls(provider, name, push_base(provider, base_model), system)
 
     def deploy(
-        self, config: ServeConfig | None = None, *, detached: bool = False, **endpoint: Any
+        self,
+        config: ServeConfig | None = None,
+        *,
+        adapters: Sequence[Adapter] = (),
+        detached: bool = False,
+        **endpoint: Any,
     ) -> Endpoint:
         """Serve the model and wait until it answers.
 
@@ -92,15 +100,18 @@ class MergedModel:
 
         Args:
             config: How it is served.
+            adapters: Adapters of this model to serve beside it, on a GPU; `Endpoint.of_model` asks the one
+                of a name. Others under the same names are another server, so that none is asked in vain.
             detached: Whether the server outlives this process. Otherwise it ends with it, however that
                 ends; leaving the endpoint's `with` block ends it sooner.
             endpoint: Passed to `Endpoint`.
 
         Raises:
             RunFailed: The server did not come up; the message is its last word.
+            ConfigError: An adapter is another model's, lies elsewhere, or its name is taken.
         """
         lives = self._lives()
-        run = self.serve(config, detached=detached, **endpoint)
+        run = self.serve(config, adapters=adapters, detached=detached, **endpoint)
         try:
             made = run.result()
         except BaseException:
@@ -111,17 +122,43 @@ class MergedModel:
         return made
 
     def serve(
-        self, config: ServeConfig | None = None, *, detached: bool = False, **endpoint: Any
+        self,
+        config: ServeConfig | None = None,
+        *,
+        adapters: Sequence[Adapter] = (),
+        detached: bool = False,
+        **endpoint: Any,
     ) -> Run[Endpoint]:
         """Like `deploy`, without waiting."""
+        config = config or ServeConfig()
         task = Serve(
             name=self.name,
             model=self.artifact,
-            config=config or ServeConfig(),
+            config=config,
+            adapters=tuple(self._beside(adapter, config, adapters) for adapter in adapters),
             detached=detached,
             system=self.system,
         )
         return serve_run(self.provider, retry(lambda: self.provider.submit(task)), task, **endpoint)
+
+    def _beside(self, adapter: Adapter, config: ServeConfig, all_of_them: Sequence[Adapter]) -> ServedAdapter:
+        """An adapter as the task names it, once it is seen to fit."""
+        if [other.name for other in all_of_them].count(adapter.name) > 1 or adapter.name == config.model_name:
+            raise ConfigError(
+                f"Two models of one server cannot both be called {adapter.name!r}.",
+                hint="An adapter is served under its run's name, its base under `ServeConfig.model_name`.",
+            )
+        if adapter.provider.name != self.provider.name:
+            raise ConfigError(
+                f"The adapter {adapter.name} lies at {adapter.provider.name}, not at {self.provider.name}.",
+                hint="Both must lie where they are to be served.",
+            )
+        if _identity(adapter.base) != _identity(self.artifact):
+            raise ConfigError(
+                f"The adapter {adapter.name} was trained on another model than {self.name}.",
+                hint="Serve adapters beside their base: `MergedModel.untuned(base_model, provider)`.",
+            )
+        return ServedAdapter(adapter.name, adapter.artifact)
 
     def _lives(self) -> bool:
         records = {record.run_id: record for record in retry(self.provider.runs)}
@@ -134,6 +171,53 @@ class MergedModel:
         if isinstance(artifact, str):
             raise ArtifactError(f"{artifact} is a hub id: nothing is stored at {self.provider.name}.")
         return retry(lambda: self.provider.pull(artifact, Path(to).expanduser()))
+
+    def export(
+        self,
+        to: str | Path,
+        *,
+        precision: Precision = "auto",
+        base: str | None = None,
+        push_to: str | None = None,
+        token: str | None = None,
+        private: bool = True,
+    ) -> Path:
+        """Copy the model to a new folder that any server loads, with a model card; on demand, to the hub too.
+
+        Args:
+            to: The folder, which must not exist.
+            precision: `fp8` writes the layers' weights in eight bits, for vLLM, and needs torch here.
+            base: The base model's hub id, for the card.
+            push_to: A repository of the hub, `OWNER/NAME`; without it nothing leaves this machine.
+            token: A token that may write there; otherwise HF_TOKEN.
+            private: Whether a repository that is made is private.
+
+        Raises:
+            ArtifactError: The folder exists, or there is nothing to copy.
+            ConfigError: torch or huggingface_hub is needed and is not here, or the hub refuses.
+            ProviderUnavailable: The hub did not answer; the folder stays.
+        """
+        if precision not in get_args(Precision):
+            raise ConfigError(f"precision = {precision!r}, but it must be auto or fp8.")
+        quantize = _quantizer() if precision == "fp8" else None
+        folder = self.pull(to)
+        if quantize is not None:
+            quantize(folder)
+        text = card(self.name, base, self.system, precision)
+        (folder / "README.md").write_text(text, "utf-8")
+        if push_to is not None:
+            push_to_hub(folder, push_to, token=token, private=private)
+        return folder
+
+
+def _quantizer() -> Callable[[Path], int]:
+    try:
+        from .worker.quantizing import quantize
+    except ImportError as error:
+        raise ConfigError(
+            f"precision = 'fp8' needs {error.name} on this machine.", hint="pip install 'nls-sdk[worker]'"
+        ) from None
+    return quantize
 
 
 def merge_run(provider: Provider, run_id: str, task: Merge) -> Run[MergedModel]:
@@ -157,6 +241,10 @@ def serve_run(provider: Provider, run_id: str, task: Serve, **endpoint: Any) -> 
 
     run: Run[Endpoint] = Run(provider, run_id, finish)
     return run
+
+
+def _identity(base: Base) -> str:
+    return base if isinstance(base, str) else base.digest
 
 
 def push_base(provider: Provider, base_model: str) -> Base:

@@ -28,7 +28,7 @@ from .errors import ConfigError, NlsError
 from .evaluation.files import EVALUATIONS
 from .prompt import SYSTEM_PROMPT
 from .recipe import Recipe, from_mapping, refuse_unknown
-from .tasks import ServeConfig
+from .serve_config import ServeConfig
 
 CONFIG_FILE = "nls-finetune.toml"
 DEFAULT_PROVIDER = "modal"
@@ -239,6 +239,16 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
     """
     values = dict(parse_assignment(text) for text in assignments)
     return Recipe.from_mapping({**attrs.asdict(recipe), **values}, source="--set") if values else recipe
+
+
+def override_serving(config: ServeConfig, assignments: Iterable[str]) -> ServeConfig:
+    """The serving configuration with the `KEY=VALUE` assignments applied, the last of a key winning.
+
+    Raises:
+        ConfigError: An assignment is not one, a key is unknown, or a value is wrong.
+    """
+    values = dict(parse_assignment(text, example="--set precision=fp8") for text in assignments)
+    return ServeConfig.from_mapping({**attrs.asdict(config), **values}, source="--set") if values else config
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from .artifacts import Artifact
-from .errors import ConfigError
 from .prompt import SYSTEM_PROMPT
-from .recipe import Recipe, Rules, settle
+from .recipe import Recipe
+from .serve_config import ServeConfig
 
 Base: TypeAlias = str | Artifact
 """A base model: its id on the model hub, or a folder that was pushed."""
@@ -58,7 +58,7 @@ def _content(value: Any) -> Any:
         if value.keys() == {"path", "digest", "size"}:
             return value["digest"]
         return {k: _content(v) for k, v in value.items() if k != "base_model"}
-    return value
+    return [_content(v) for v in value] if isinstance(value, list) else value
 
 
 @frozen(kw_only=True)
@@ -130,36 +130,17 @@ class Merge(_Task):
     system: str = SYSTEM_PROMPT
 
 
-@frozen(kw_only=True)
-class ServeConfig:
-    """How a model is served.
+@frozen
+class ServedAdapter:
+    """An adapter that is served beside its base model.
 
     Attributes:
-        model_name: The model's name in the API.
-        port: TCP port; 0 takes a free one.
-        idle_timeout: Seconds without a request after which the server ends itself; 0 is never.
-        max_length: Tokens of prompt and answer together.
-        engine: `vllm`, on a GPU; `cpu`, the worker's own server; or `auto`: vLLM where it is installed and a
-            GPU is there, else the other.
+        name: Its name in the API.
+        artifact: The adapter's folder, in PEFT's format.
     """
 
-    model_name: str = "llm"
-    port: int = 0
-    idle_timeout: float = 900.0
-    max_length: int = 2048
-    engine: Literal["auto", "vllm", "cpu"] = "auto"
-
-    def __attrs_post_init__(self) -> None:
-        settle(self, _SERVE_RULES, ConfigError)
-
-
-_SERVE_RULES: Rules = {
-    "model_name": (lambda v: bool(v.strip()), "a name"),
-    "port": (lambda v: 0 <= v <= 65535, "from 0 to 65535"),
-    "idle_timeout": (lambda v: v >= 0, "0 or more"),
-    "max_length": (lambda v: v >= 16, "at least 16"),
-    "engine": (lambda v: v in ("auto", "vllm", "cpu"), "auto, vllm or cpu"),
-}
+    name: str
+    artifact: Artifact
 
 
 @frozen(kw_only=True)
@@ -170,6 +151,7 @@ class Serve(_Task):
         name: The run's name.
         model: A merged model's folder, or a base model.
         config: How it is served.
+        adapters: Adapters of this model, served beside it; a request chooses by the name of its model.
         detached: Whether the server outlives the process that asked for it.
         system: The system message that the model was trained with.
     """
@@ -178,7 +160,8 @@ class Serve(_Task):
     _incidental: ClassVar[frozenset[str]] = frozenset({"detached", "system"})
     name: str
     model: Base
-    config: ServeConfig = ServeConfig()
+    config: ServeConfig = field(factory=ServeConfig)
+    adapters: tuple[ServedAdapter, ...] = ()
     detached: bool = False
     system: str = SYSTEM_PROMPT
 

@@ -29,3 +29,12 @@ class Outcome:
 
 
 Call: TypeAlias = Callable[..., Outcome]
+
+
+def right(question: str) -> str:
+    """The query that the data expects."""
+    return f"lang:go {question.split()[1]}"
+
+
+def wrong(question: str) -> str:
+    return f"path:nowhere {question}"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli.calling import Call, Outcome
+from cli.calling import Call, Outcome, right, wrong
+from stub_server import StubServer
 
 from nls_sdk import Dataset
 from nls_sdk.cli import main
@@ -52,3 +53,15 @@ def call(fake: FakeProvider, capsys: pytest.CaptureFixture[str]) -> Call:
         return Outcome(code, told.out, told.err)
 
     return run
+
+
+@pytest.fixture
+def good() -> Iterator[StubServer]:
+    with StubServer(right) as server:
+        yield server
+
+
+@pytest.fixture
+def bad() -> Iterator[StubServer]:
+    with StubServer(wrong) as server:
+        yield server

@@ -7,44 +7,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from cli.calling import Call
+from cli.calling import Call, right
 from stub_server import Reply, StubServer, status
 
 from nls_sdk import Dataset
 from nls_sdk.cli.asking import Asking
 from nls_sdk.evaluation.files import read_results
+from nls_sdk.evaluation.journal import read_journal
 from nls_sdk.evaluation.pacing import Limits, Price
 from nls_sdk.evaluation.results import Results
 
 FOLDER = Path("data/datasets/evaluations")
 
 pytestmark = pytest.mark.usefixtures("data")
-
-
-def right(question: str) -> str:
-    """The query that the data expects."""
-    return f"lang:go {question.split()[1]}"
-
-
-def wrong(question: str) -> str:
-    return f"path:nowhere {question}"
-
-
-@pytest.fixture
-def good() -> Iterator[StubServer]:
-    with StubServer(right) as server:
-        yield server
-
-
-@pytest.fixture
-def bad() -> Iterator[StubServer]:
-    with StubServer(wrong) as server:
-        yield server
 
 
 def test_eval_run_writes_a_file_and_prints_the_table(call: Call, good: StubServer) -> None:
@@ -172,6 +152,14 @@ def test_plan_asks_nothing(call: Call, good: StubServer) -> None:
     assert found["targets"][0]["expected"] == 1.0
 
 
+@pytest.mark.parametrize("option", ["--rate", "--tokens-per-minute", "--max-cost"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_amount_is_refused(call: Call, option: str, value: str) -> None:
+    done = call("eval", "run", "--url", "http://127.0.0.1:1/v1", "--price", "1,1", option, value)
+    assert done.code == 2
+    assert f"{value} is not a finite number" in done.err
+
+
 def test_a_spend_cap_needs_a_price_and_is_kept(call: Call, good: StubServer) -> None:
     assert call("eval", "run", "--url", good.url, "--max-cost", "1").code == 2
     assert call("eval", "run", "--url", good.url, "--price", "1").code == 2
@@ -205,7 +193,15 @@ def test_half_a_baseline_does_not_take_the_place_of_a_whole_one(
     with Interrupting(at=6) as server:
         assert call("eval", "baseline", "--base-url", server.url).code == 130
     assert (FOLDER / "baseline-gpt-4o-mini.json").read_bytes() == whole
-    assert (FOLDER / "baseline-gpt-4o-mini.jsonl").exists()
+    journal = FOLDER / "baseline-gpt-4o-mini.jsonl"
+    asked = len(read_journal(journal).rows)
+    assert asked
+    with StubServer(status(401)) as refusing:
+        assert call("eval", "baseline", "--base-url", refusing.url).code == 1
+    assert not journal.exists()
+    (kept,) = FOLDER.glob("baseline-gpt-4o-mini.*.json")
+    assert Results.read(kept).answered == asked
+    assert (FOLDER / "baseline-gpt-4o-mini.json").read_bytes() == whole
 
 
 def test_ctrl_c_before_the_first_answer_leaves_no_file(call: Call) -> None:
@@ -263,31 +259,6 @@ def test_a_cap_takes_the_price_that_the_baseline_knows() -> None:
         Asking(max_cost=1.0).priced(None)
 
 
-def test_compare_names_every_file_that_is_missing(call: Call) -> None:
-    done = call("compare", "one.json", "other.json")
-    assert done.code == 2
-    assert "one.json: no such evaluation file" in done.err
-    assert "other.json: no such evaluation file" in done.err
-
-
-def test_compare_two_evaluations(call: Call, good: StubServer, bad: StubServer) -> None:
-    files = []
-    for server in (good, bad):
-        files.append(call("eval", "run", "--url", server.url, "--json").json["file"])
-    done = call("compare", *files)
-    assert done.code == 0
-    assert Path(files[0]).stem in done.out
-    assert "Became wrong: 2" in done.out
-
-
-@pytest.mark.parametrize("spoil", [lambda p: p.write_text("{"), lambda p: p.write_text("[]")])
-def test_a_file_that_is_no_evaluation(call: Call, spoil: Callable[[Path], object]) -> None:
-    spoil(Path("x.json"))
-    done = call("compare", "x.json", "x.json")
-    assert done.code == 2
-    assert "x.json" in done.err
-
-
 def test_no_evaluation_yet(call: Call) -> None:
     done = call("eval", "report")
     assert done.code == 2
@@ -311,7 +282,7 @@ def test_a_small_baseline_does_not_take_the_place_of_a_whole_one(call: Call, goo
     assert file.read_bytes() == whole
     beside = FOLDER / "baseline-gpt-4o-mini.1-answers.json"
     assert (
-        f"Written: {beside}\n{file} has more answers, or was asked in another way, and is left as it is."
+        f"Written: {beside}\n{file} has other answers, or was asked in another way, and is left as it is."
         in done.err
     )
     assert len(Results.read(beside).rows) == 1
@@ -353,29 +324,6 @@ def test_a_signal_keeps_what_was_answered(data: Path, number: signal.Signals) ->
     assert 0 < len(read_results(file).rows) < 50
 
 
-def test_a_regression_fails_ci_only_when_asked_to(call: Call, data: Path) -> None:
-    pairs = [(f"find word{i} in go", f"lang:go word{i}") for i in range(20)]
-    Dataset.from_pairs(pairs).write(data / "val.jsonl")
-    files = []
-    for answer in (right, wrong):
-        with StubServer(answer) as server:
-            files.append(
-                call("eval", "run", "--url", server.url, "--concurrency", "4", "--json").json["file"]
-            )
-    worse = call("compare", *files, "--fail-on-regression")
-    assert worse.code == 1
-    assert "REGRESSED" in worse.out
-    assert "Became wrong: 20" in worse.out
-    assert call("compare", *files).code == 0
-    # The other way round nothing became wrong; that it took longer may be the machine's doing.
-    back = call("compare", *reversed(files), "--json").json["changes"]
-    assert [change["lost"] for change in back] == [0] * len(back)
-    assert call("compare", *files, "--json").json["changes"][1]["lost"] == 20
-    unknown = call("compare", files[0], "nightly")
-    assert unknown.code == 2
-    assert "eval run --run-name nightly" in unknown.err
-
-
 def test_a_report_is_written_in_every_form(call: Call, good: StubServer) -> None:
     call("eval", "run", "--url", good.url)
     options = [
@@ -390,6 +338,16 @@ def test_a_report_is_written_in_every_form(call: Call, good: StubServer) -> None
         assert f"Written: {name}" in done.err
         assert Path(name).stat().st_size > 300
     assert call("eval", "report", "--decided").code == 1, "two questions decide nothing"
+
+
+def test_a_page_tells_the_commit_it_was_written_at(call: Call, good: StubServer) -> None:
+    call("eval", "run", "--url", good.url)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    call("eval", "report", "--html", "r.html")
+    assert f"<dt>Commit</dt><dd>{head[:12]}</dd>" in Path("r.html").read_text("utf-8")
 
 
 def test_history(call: Call, good: StubServer) -> None:
@@ -412,4 +370,16 @@ def test_a_run_is_followed_from_its_data_to_its_evaluations(call: Call, good: St
     page = call("eval", "report", "--html", "r.html", "--run-name", "night")
     assert page.code == 0
     text = Path("r.html").read_text("utf-8")
+    assert "<dt>Commit</dt>" not in text
     assert "Training data" in text
+
+
+def test_what_a_model_says_does_not_steer_the_terminal(call: Call, good: StubServer) -> None:
+    call("eval", "run", "--url", good.url)
+    (file,) = FOLDER.glob("eval-*.json")
+    body = json.loads(file.read_text("utf-8"))
+    body["rows"][0] |= {"actual": "repo:x \x1b]0;owned\x07\r\u202e\u009b2J"}
+    Path("after.json").write_text(json.dumps(body), "utf-8")
+    done = call("compare", str(file), "after.json")
+    assert r"repo:x \x1b]0;owned\x07\r\u202e\x9b2J" in done.out
+    assert not set(done.out) & set("\x1b\x07\r\u202e\u009b")

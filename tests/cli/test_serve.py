@@ -255,3 +255,73 @@ def test_a_run_is_asked_with_the_system_message_of_its_data(call: Call, data: Pa
         assert '"content": "Mine."' in call("deploy", "--run-name", "first", provider=fake).out
         call("ask", "go", provider=fake)
         assert server.asked[-1].body["messages"][0]["content"] == "Mine."
+
+
+def test_any_field_of_how_it_is_served_can_be_set(call: Call) -> None:
+    provider = FakeProvider()
+    for step in ("train", "merge"):
+        call(step, "--run-name", "first", provider=provider)
+    wrong = call("deploy", "--run-name", "first", "--set", "precison=fp8", provider=provider)
+    assert wrong.code == 2
+    assert "unknown key 'precison'" in wrong.err
+    assert "'precision'" in wrong.err
+    done = call(
+        "deploy", "--run-name", "first", "--set", "precision=fp8", "--port", "8123", provider=provider
+    )
+    assert done.code == 0
+    task = provider.submitted[-1]
+    assert isinstance(task, Serve)
+    assert (task.config.precision, task.config.port) == ("fp8", 8123)
+
+
+def test_adapters_are_deployed_beside_their_base_and_asked_by_their_names(call: Call) -> None:
+    with StubServer("lang:go", key="fake-api-key") as server:
+        provider = FakeProvider(url=server.url)
+        for name in ("a", "b"):
+            assert (
+                call("train", "--run-name", name, "--set", f"seed={ord(name)}", provider=provider).code == 0
+            )
+        done = call("deploy", "--run-name", "both", "--adapter", "a", "--adapter", "b", provider=provider)
+        assert done.code == 0
+        assert "Model: llm, a, b" in done.out
+        task = provider.submitted[-1]
+        assert isinstance(task, Serve)
+        assert [adapter.name for adapter in task.adapters] == ["a", "b"]
+        assert call("ask", "q", "--model", "b", provider=provider).out == "lang:go\n"
+        assert server.asked[-1].body["model"] == "b"
+        twice = call("deploy", "--run-name", "both", "--adapter", "a", "--adapter", "a", provider=provider)
+        assert twice.code == 2
+        assert "cannot both be called 'a'" in twice.err
+
+
+def test_ask_says_what_became_of_an_answer_that_would_be_refused(call: Call) -> None:
+    with StubServer("lang:pyton x", "lang:python x", key="fake-api-key") as server:
+        provider = FakeProvider(url=server.url)
+        for step in ("train", "merge", "deploy"):
+            call(step, "--run-name", "first", provider=provider)
+        done = call("ask", "x in python", provider=provider)
+        assert (done.code, done.out) == (0, "lang:python x\n")
+        assert "The model's own answer 'lang:pyton x' would be refused by Sourcegraph" in done.err
+
+
+def test_ask_freely(call: Call) -> None:
+    with StubServer("lang:pyton x", key="fake-api-key") as server:
+        provider = FakeProvider(url=server.url)
+        for step in ("train", "merge", "deploy"):
+            call(step, "--run-name", "first", provider=provider)
+        found = call("ask", "x", "--decoding", "free", "--json", provider=provider).json
+        assert (found["query"], found["decoding"], found["fault"]) == ("lang:pyton x", "free", None)
+        assert len(server.asked) == 1
+
+
+def test_export_writes_a_folder_with_a_card(call: Call, tmp_path: Path) -> None:
+    provider = FakeProvider()
+    for step in ("train", "merge"):
+        call(step, "--run-name", "first", provider=provider)
+    to = tmp_path / "out"
+    done = call("export", "--run-name", "first", "--to", str(to), provider=provider)
+    assert (done.code, done.out) == (0, f"{to}\n")
+    assert "# first" in (to / "README.md").read_text()
+    again = call("export", "--run-name", "first", "--to", str(to), provider=provider)
+    assert again.code != 0
+    assert "Traceback" not in again.err

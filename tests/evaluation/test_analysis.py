@@ -98,3 +98,19 @@ def test_a_report_says_what_its_figures_are_worth() -> None:
     assert summary["judgements"][1]["decision"] == "UNDECIDED"
     assert summary["paired"]["one_only"] == 15
     assert summary["floors"]["echo"] == {"syntax_valid": 1.0, "semantic_match": 0.0}
+
+
+def test_five_answers_to_a_question_are_one_in_a_test() -> None:
+    def asked(found: list[Row]) -> list[Row]:
+        return [evolve(row, repeat=repeat) for repeat in range(5) for row in found]
+
+    one, other = rows(20, 20, 0.05), rows(16, 24, 0.05)
+    once = paired(list(zip(one, other, strict=True)))
+    often = paired(list(zip(asked(one), asked(other), strict=True)))
+    assert often == once
+    assert (once.one_only, once.other_only, once.total) == (4, 0, 40)
+    mixed = [*rows(9, 1, intent="a"), *rows(4, 6, intent="b")]
+    assert [each.p_value for each in slices(asked(mixed))] == [each.p_value for each in slices(mixed)]
+    assert slices(asked(mixed))[0].model.total == 5 * slices(mixed)[0].model.total
+    (latency,) = judgements(results(asked(one), repeats=5))[2:]
+    assert latency.interval == judgements(results(one))[2].interval

@@ -51,6 +51,28 @@ def test_more_failures_are_worse() -> None:
     assert "Failed requests: 0 → 2" in str(found)
 
 
+def test_failures_count_on_the_questions_that_both_were_asked() -> None:
+    base = rows(400, 0)
+    few = [*base[:360], *(evolve(row, actual="", seconds=None, error="down") for row in base[360:])]
+    worse = [
+        evolve(row, actual="", seconds=None, error="down") if i < 9 else row
+        for i, row in enumerate(base[:100])
+    ]
+    found = Comparison.of(results(few), results(worse))
+    assert found.failed == (0, 9)
+    assert found.regressed
+
+
+def test_repeats_do_not_turn_noise_into_a_regression() -> None:
+    five = [
+        [evolve(row, repeat=i) for i in range(5) for row in side] for side in (rows(40, 10), rows(36, 14))
+    ]
+    found = Comparison.of(*(results(side, repeats=5) for side in five))
+    match = next(change for change in found.changes if change.metric == "Semantic Match")
+    assert (match.gained, match.lost, match.significant) == (0, 4, False)
+    assert not found.regressed
+
+
 def test_nothing_in_common() -> None:
     with pytest.raises(EvaluationError, match="no question in common"):
         Comparison.of(results(rows(2, 0)), results(rows(2, 0, kind="other")))

@@ -112,7 +112,7 @@ def test_a_failed_request_is_a_row_of_its_own() -> None:
             case "question 4":
                 raise KeyError("plugin fault")
             case "question 5":
-                return None  # type: ignore[return-value]
+                return None  # type: ignore[return-value]  # what the test is about
         return "lang:go"
 
     results = Evaluator(DATA).run(Scripted(answer))

@@ -50,8 +50,7 @@ def test_inspect_scores_as_the_evaluator_does(tmp_path: Path) -> None:
     inspect_ai = pytest.importorskip("inspect_ai", reason="inspect_ai is not installed: `make inspect`")
     from inspect_ai.model import ModelAPI, ModelOutput, get_model, modelapi
 
-    @modelapi(name="fixed")  # type: ignore[untyped-decorator]
-    class Fixed(ModelAPI):  # type: ignore[misc]
+    class Fixed(ModelAPI):
         """Answers by the question, without a network."""
 
         async def generate(self, input: list[Any], *_: Any, **__: Any) -> Any:
@@ -60,6 +59,7 @@ def test_inspect_scores_as_the_evaluator_does(tmp_path: Path) -> None:
         async def count_text_tokens(self, text: str) -> int:
             return len(text.split())
 
+    modelapi(name="fixed")(Fixed)
     (log,) = inspect_ai.eval(
         inspect_task(DATA),
         model=get_model("fixed/any"),

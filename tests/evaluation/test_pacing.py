@@ -102,6 +102,9 @@ def test_a_spend_cap_holds_back_for_what_is_under_way() -> None:
     assert pace.spent == 2
     pace.settle("q", None, None, lost=False)
     assert pace.spent == 12, "what the server does not tell is what was guessed"
+    resumed = Pace(pace.limits, {"max_tokens": 10})
+    resumed.recall("q", None, None)
+    assert resumed.spent == 10, "and so it is when the evaluation goes on"
 
 
 def test_limits_that_make_no_sense_are_refused() -> None:

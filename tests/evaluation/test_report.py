@@ -13,6 +13,7 @@ from attrs import evolve
 from nls_sdk.errors import EvaluationError
 from nls_sdk.evaluation.files import (
     baseline_path,
+    known_answers,
     matching_baseline,
     newest_evaluation,
     save_baseline,
@@ -300,6 +301,17 @@ def test_a_baseline_with_fewer_answers_takes_no_place(tmp_path: Path, worse: lis
     newer = evolve(BASELINE, created=datetime(2027, 1, 1, tzinfo=UTC))
     assert save_baseline(newer, tmp_path) == whole
     assert Results.read(whole) == newer
+
+
+def test_no_answer_that_was_paid_for_is_overwritten(tmp_path: Path) -> None:
+    halves = [results("m", list(side)) for side in (BASELINE.rows[:4], BASELINE.rows[4:8], BASELINE.rows[6:])]
+    written = [save_baseline(side, tmp_path) for side in halves]
+    assert len(set(written)) == 3
+    known = known_answers("m", {}, tmp_path)
+    assert known is not None
+    assert {row.question for row in known.rows} == {row.question for row in BASELINE.rows}
+    assert len(known.rows) == len(BASELINE.rows)
+    assert save_baseline(known, tmp_path) == baseline_path("m", tmp_path)
 
 
 def test_a_baseline_that_answered_nothing_matches_nothing(tmp_path: Path) -> None:

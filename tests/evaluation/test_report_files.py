@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +13,7 @@ from attrs import evolve
 from browser.evil import EVIL, evil_report
 from markdown_it import MarkdownIt
 
+from nls_sdk.errors import EvaluationError
 from nls_sdk.evaluation.files import save_evaluation
 from nls_sdk.evaluation.history import Entry, history, lineage
 from nls_sdk.evaluation.report import Report
@@ -34,9 +37,8 @@ def test_junit(tmp_path: Path) -> None:
 def test_junit_holds_no_character_that_xml_cannot(tmp_path: Path) -> None:
     bad = evolve(rows(1, 0)[0], question="a\x00b\x1b[31m\ud800\ufffe c", actual="\x08")
     root = ElementTree.parse(Report.of(results([bad])).to_junit(tmp_path / "j.xml")).getroot()
-    assert (
-        root.find("testsuite[@name='questions']/testcase").get("name") == "a\ufffdb\ufffd[31m\ufffd\ufffd c"
-    )  # type: ignore[union-attr]
+    (case,) = root.iterfind("testsuite[@name='questions']/testcase")
+    assert case.get("name") == "a\ufffdb\ufffd[31m\ufffd\ufffd c"
 
 
 def test_markdown_is_read_as_text(tmp_path: Path) -> None:
@@ -48,6 +50,29 @@ def test_markdown_is_read_as_text(tmp_path: Path) -> None:
     assert html.count("<details>") == html.count("</details>") == len(report.misses)
     assert "<td>Semantic Match</td>" in html
     assert text.startswith("## ❌ Evaluation of ")
+
+
+def test_a_report_goes_into_a_pipe_and_through_a_link(tmp_path: Path) -> None:
+    report, pipe, link = Report.of(results(rows(3, 1))), tmp_path / "pipe", tmp_path / "link.md"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "real.md")
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        report.to_markdown(pipe)
+        text = read.result(timeout=10)
+    assert pipe.is_fifo(), "it is written into, not replaced"
+    report.to_markdown(link)
+    assert link.is_symlink()
+    assert link.read_text() == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.md", "pipe", "real.md"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full here")
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    full = tmp_path / "full.html"
+    full.symlink_to("/dev/full")
+    with pytest.raises(EvaluationError, match=r"full.html: cannot be written: No space left"):
+        Report.of(results(rows(3, 1))).to_html(full)
 
 
 def test_history_is_of_whole_evaluations_oldest_first(tmp_path: Path) -> None:

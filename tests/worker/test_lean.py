@@ -8,22 +8,19 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from datasets import Dataset as TrainingRows
+from plain_trl import train_plainly
 from tiny import QUESTIONS, make_tokenizer
-from transformers import AutoModelForCausalLM, TrainerCallback
-from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
+from transformers import AutoModelForCausalLM
 from worker_home import Home, finish, read_until
 
 from nls_sdk import Dataset, Recipe
-from nls_sdk.events import Event, Log, Progress
+from nls_sdk.events import Event, Log, Progress, Succeeded
 from nls_sdk.tasks import Train
 from nls_sdk.worker.data import Row, tokenize
 from nls_sdk.worker.lean.trainer import LeanTrainer
 from nls_sdk.worker.loading import load_model, load_tokenizer
 from nls_sdk.worker.meter import Meter
-from nls_sdk.worker.sampling import StepSampler
-from nls_sdk.worker.trainer import AdapterTrainer, lora_config
+from nls_sdk.worker.trainer import AdapterTrainer
 from nls_sdk.worker.training import Workshop, open_trainer, train
 
 CPU = torch.device("cpu")
@@ -36,59 +33,6 @@ def shop_of(folder: Path) -> Workshop:
     tokenizer = load_tokenizer(folder)
     rows = tokenize(Dataset.from_pairs(QUESTIONS[:20]), tokenizer, limit=512)
     return Workshop("tiny", rows, tokenizer, load_model(folder, torch.float32, CPU), torch.float32, CPU)
-
-
-class PlainTrl(SFTTrainer):  # type: ignore[misc, unused-ignore]
-    """TRL as it comes, but for the examples' order."""
-
-    order: StepSampler
-
-    def _get_train_sampler(self, dataset: Any = None) -> StepSampler:
-        return self.order
-
-
-class Losses(TrainerCallback):  # type: ignore[misc, unused-ignore]
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
-        if "loss" in logs:
-            self.values.append(logs["loss"])
-
-
-def plain_losses(shop: Workshop, recipe: Recipe, folder: Path) -> list[float]:
-    """What TRL logs at each step of the recipe, told in its own terms."""
-    losses = Losses()
-    trainer = PlainTrl(
-        model=shop.model,
-        args=SFTConfig(
-            output_dir=str(folder),
-            num_train_epochs=recipe.epochs,
-            per_device_train_batch_size=recipe.per_device_batch_size,
-            gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-            learning_rate=recipe.learning_rate,
-            lr_scheduler_type=recipe.lr_scheduler,
-            warmup_steps=recipe.warmup_ratio,
-            weight_decay=recipe.weight_decay,
-            max_grad_norm=recipe.max_grad_norm,
-            seed=recipe.seed,
-            bf16=False,
-            use_cpu=True,
-            logging_steps=1,
-            report_to="none",
-            save_strategy="no",
-            disable_tqdm=True,
-            gradient_checkpointing=False,
-        ),
-        train_dataset=TrainingRows.from_list([row.features() for row in shop.rows]),
-        processing_class=shop.tokenizer,
-        peft_config=lora_config(recipe),
-        callbacks=[losses],
-    )
-    lengths = [len(row.tokens) for row in shop.rows]
-    trainer.order = StepSampler(lengths, step_size=recipe.effective_batch_size, seed=recipe.seed)
-    trainer.train()
-    return losses.values
 
 
 def lean_losses(shop: Workshop, recipe: Recipe, folder: Path) -> list[float]:
@@ -105,7 +49,7 @@ def test_the_loss_is_plain_trls_at_every_step(
 ) -> None:
     recipe = attrs.evolve(RECIPE, **changes)
     plain, lean = shop_of(tiny_model), shop_of(tiny_model)
-    expected = plain_losses(plain, recipe, tmp_path / "plain")
+    expected = train_plainly(plain, recipe, tmp_path / "plain")
     got = lean_losses(lean, recipe, tmp_path / "lean")
     assert len(got) == 12
     assert got == pytest.approx(expected, rel=1e-3)
@@ -140,7 +84,7 @@ def test_other_architectures_train_as_with_plain_trl(architecture: str, tmp_path
     model.save_pretrained(tmp_path / "base")
     tokenizer.save_pretrained(tmp_path / "base")
     recipe = attrs.evolve(RECIPE, epochs=1.0)
-    expected = plain_losses(shop_of(tmp_path / "base"), recipe, tmp_path / "plain")
+    expected = train_plainly(shop_of(tmp_path / "base"), recipe, tmp_path / "plain")
     assert lean_losses(shop_of(tmp_path / "base"), recipe, tmp_path / "lean") == pytest.approx(
         expected, rel=1e-3
     )
@@ -171,15 +115,15 @@ def test_a_killed_lean_training_ends_as_an_undisturbed_one(home: Home, told: lis
     task = attrs.evolve(calm, name="killed")
     for step in (5, 9):
         process = home.start(task)
-        for _ in read_until(process, lambda e, s=step: isinstance(e, Progress) and e.step >= s):  # type: ignore[misc]
-            pass
+        assert any(isinstance(e, Progress) and e.step >= step for e in read_until(process, lambda _: False))
         process.kill()
         process.communicate()
     events, _, _ = finish(home.start(task))
     end = events[-1]
+    assert isinstance(end, Succeeded)
     for name in ("train_loss", "final_loss", "examples", "tokens", "steps"):
-        assert end.metrics[name] == undisturbed.metrics[name], name  # type: ignore[union-attr]
-    assert end.outputs["adapter"].digest == undisturbed.outputs["adapter"].digest  # type: ignore[union-attr]
+        assert end.metrics[name] == undisturbed.metrics[name], name
+    assert end.outputs["adapter"].digest == undisturbed.outputs["adapter"].digest
 
 
 def test_weights_are_kept_once(tiny_model: Path, tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from nls_sdk.artifacts import Artifact
 from nls_sdk.errors import ConfigError
 from nls_sdk.events import Cancelled, Failed, Ready
 from nls_sdk.prompt import prompt
-from nls_sdk.tasks import Merge, Serve, ServeConfig, Train
+from nls_sdk.serve_config import ServeConfig
+from nls_sdk.tasks import Merge, Serve, Train
 from nls_sdk.worker.data import IGNORED
 from nls_sdk.worker.loading import context_length
 from nls_sdk.worker.merging import merge

@@ -15,7 +15,7 @@ from worker_home import KEY
 
 from nls_sdk.errors import ConfigError, RunFailed
 from nls_sdk.events import Cancelled, Event, Ready
-from nls_sdk.tasks import ServeConfig
+from nls_sdk.serve_config import ServeConfig
 from nls_sdk.worker import serving, vllm_engine
 from nls_sdk.worker.vllm_command import executable
 from nls_sdk.worker.vllm_engine import serve_vllm
@@ -44,10 +44,10 @@ def test_it_serves_until_idle_and_leaves_nothing(
     urls: list[str] = []
     threading.Thread(target=_ask_once, args=(told, urls), daemon=True).start()
     started = time.monotonic()
-    end = serve_vllm(tmp_path, config, serving.bind(0), KEY, told.append)
+    end = serve_vllm(tmp_path, config, serving.bind(0), KEY, told.append, caches=tmp_path)
     assert end == Cancelled("idle for 2 s")
     assert time.monotonic() - started > 3.0, "a request 1.5 s after the start puts the end off"
-    assert [type(event).__name__ for event in told] == ["Log", "Ready"]
+    assert [type(event).__name__ for event in told] == ["Log", "Log", "Ready"]
     assert urls
     assert _children() == []
 
@@ -65,7 +65,9 @@ def test_it_serves_until_idle_and_leaves_nothing(
 def test_it_is_not_idle_while_a_request_runs(tmp_path: Path, told: list[Event]) -> None:
     urls: list[str] = []
     threading.Thread(target=_ask_once, args=(told, urls, 6.0), daemon=True).start()
-    end = serve_vllm(tmp_path, ServeConfig(idle_timeout=3.0), serving.bind(0), KEY, told.append)
+    end = serve_vllm(
+        tmp_path, ServeConfig(idle_timeout=3.0), serving.bind(0), KEY, told.append, caches=tmp_path
+    )
     assert end == Cancelled("idle for 3 s")
     assert urls, "the request was answered"
 
@@ -79,7 +81,9 @@ def test_it_is_asked_directly_whatever_proxies_there_are(
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(vllm_engine, "_START_TIMEOUT", 10.0)
-    end = serve_vllm(tmp_path, ServeConfig(idle_timeout=1.0), serving.bind(0), KEY, told.append)
+    end = serve_vllm(
+        tmp_path, ServeConfig(idle_timeout=1.0), serving.bind(0), KEY, told.append, caches=tmp_path
+    )
     assert end == Cancelled("idle for 1 s")
 
 
@@ -99,7 +103,7 @@ def test_its_last_words_are_the_failure(
 ) -> None:
     monkeypatch.setenv("CRASH", "1")
     with pytest.raises(RunFailed, match="vLLM ended with code 3: RuntimeError: out of sorts"):
-        serve_vllm(tmp_path, ServeConfig(), serving.bind(0), KEY, told.append)
+        serve_vllm(tmp_path, ServeConfig(), serving.bind(0), KEY, told.append, caches=tmp_path)
     assert told == []
 
 

@@ -15,10 +15,12 @@ from processes import wait_for
 
 from nls_sdk import Dataset, Recipe
 from nls_sdk.errors import ConfigError, RunNameTaken, RunNotFound
-from nls_sdk.events import Log
+from nls_sdk.events import Log, Succeeded
+from nls_sdk.providers import RunRecord
 from nls_sdk.tasks import DryRun, Merge, Serve, Train
 from nls_sdk.training import push_dataset
 from nls_sdk_local import LocalProvider
+from nls_sdk_local.estimate import estimate
 from nls_sdk_local.machine import gpus
 
 PAIRS = [(f"question {i}", "lang:go") for i in range(10)]
@@ -197,6 +199,19 @@ def test_estimates_rest_on_what_ran_here(provider: LocalProvider, train: Train) 
     assert "to start, load and save" in doubled.basis
     assert provider.estimate(evolve(train, base="another/model")).seconds is None
     assert provider.estimate(Serve(name="quick", model="some/model")).seconds is None
+
+
+def test_estimates_tell_what_a_dry_run_held(tmp_path: Path, train: Train) -> None:
+    dry = DryRun(name="tried", base=train.base, data=train.data, recipe=train.recipe)
+    end = Succeeded(metrics={"peak_gpu_bytes": 5.66e9})
+    runs = [RunRecord(run_id="tried.dry-run", task=dry, state="succeeded", created=1.0, updated=2.0, end=end)]
+
+    def basis(task: Train) -> str:
+        return estimate(tmp_path, task, runs, lambda _: []).basis
+
+    assert basis(train).endswith("; 5.7 GB of GPU memory, as tried.dry-run held")
+    assert "memory" not in basis(evolve(train, recipe=evolve(train.recipe, lora_r=64)))
+    assert "memory" not in basis(evolve(train, base="another/model"))
 
 
 def test_a_taken_name_says_what_differs(provider: LocalProvider, train: Train) -> None:

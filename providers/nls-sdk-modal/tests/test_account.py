@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from loopback.client import Loopback
 from places import make_provider
 
@@ -164,7 +165,9 @@ def test_estimates_rest_on_what_ran_else_on_a_rule() -> None:
         return estimate(task, runs=runs, price=price("H100"), gpu="H100", idle=120, examples=lambda _: 2400.0)
 
     rough = judge([])
-    assert rough.seconds == pytest.approx(OVERHEAD + 300 * 0.44)
+    assert rough.seconds == pytest.approx(OVERHEAD + 300 * 0.014)
+    by_trl = judge([], evolve(TASK, recipe=Recipe(lora_dropout=0.1)))
+    assert by_trl.seconds == pytest.approx(OVERHEAD + 300 * 0.56)
     assert rough.dollars == pytest.approx(rough.seconds * 3.95 / 3600)
     assert "nothing like it has run yet" in rough.basis
     assert "of 80 GB" in rough.basis

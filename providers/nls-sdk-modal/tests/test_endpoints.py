@@ -22,7 +22,8 @@ from nls_sdk.errors import EndpointError, EndpointUnavailable, ProviderError, Ru
 from nls_sdk.events import Cancelled, Failed, Log, Ready, dump_event
 from nls_sdk.models import MergedModel
 from nls_sdk.retry import retry
-from nls_sdk.tasks import Serve, ServeConfig, Task, dump_task
+from nls_sdk.serve_config import ServeConfig
+from nls_sdk.tasks import Serve, Task, dump_task
 from nls_sdk_modal import ModalProvider
 
 pytestmark = pytest.mark.usefixtures("quick_worker")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
+import math
 import os
 import re
 import shlex
@@ -55,8 +55,6 @@ class App:
         self.made = made
         self._flag, self._options, self._config = provider, list(options), config
         self.variables = load_env(Path.cwd())
-        # stamina logs every retry; without a handler Python prints that in the midst of the progress.
-        logging.getLogger("stamina").addHandler(logging.NullHandler())
 
     def at(self, provider: str) -> App:
         """The same call, at this provider unless the arguments name one."""
@@ -208,6 +206,17 @@ def recipe_options(function: Callable[..., None]) -> Callable[..., None]:
     )(function)
 
 
+class Amount(click.FloatRange):
+    """A number that there can be of something: neither infinite nor `nan`, which click lets through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, as click wants it."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return found
+
+
 def limits(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--max-cost` and `--max-duration`; they become options of the provider."""
 
@@ -221,7 +230,7 @@ def limits(function: Callable[..., None]) -> Callable[..., None]:
     ):
         function = click.option(
             flag,
-            type=click.FloatRange(0, min_open=True),
+            type=Amount(0, min_open=True),
             metavar=metavar,
             expose_value=False,
             callback=keep,

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from ..dataset import Dataset
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.pacing import Limits, Price
+from .app import Amount
 
 
 @frozen(kw_only=True)
@@ -59,7 +60,7 @@ class _PriceType(click.ParamType[Price]):
             self.fail(f"{value!r} is not two prices, such as 0.15,0.60.", param, ctx)
 
 
-_POSITIVE = click.FloatRange(0, min_open=True)
+_POSITIVE = Amount(0, min_open=True)
 _OPTIONS = (
     click.option("--sample", type=click.IntRange(1), metavar="N", help="Ask N questions, always the same."),
     click.option(
@@ -77,7 +78,7 @@ _OPTIONS = (
     ),
     click.option("--tokens-per-minute", type=_POSITIVE, metavar="N", help="Prompts and answers together."),
     click.option("--price", type=_PriceType(), help="US dollars for a million tokens, in and out."),
-    click.option("--max-cost", type=click.FloatRange(0), metavar="USD", help="Ask nothing beyond this cost."),
+    click.option("--max-cost", type=Amount(0), metavar="USD", help="Ask nothing beyond this cost."),
 )
 
 

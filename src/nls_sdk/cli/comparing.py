@@ -15,6 +15,7 @@ from ..evaluation.report import Report
 from ..evaluation.results import Results
 from .app import App, shared
 from .failures import FAILED
+from .words import visible
 
 
 @click.command()
@@ -32,7 +33,7 @@ def compare(app: App, one: str, other: str, limit: int, fail_on_regression: bool
     titles = (Path(one).stem, Path(other).stem) if Path(one).stem != Path(other).stem else (one, other)
     found = Comparison.of(before, after)
     table = Report.of(before, after, titles=titles).table
-    app.answer(found.summary(), f"{table}\n{found}\n{found.differences(limit)}")
+    app.answer(found.summary(), visible(f"{table}\n{found}\n{found.differences(limit)}"))
     if fail_on_regression and found.regressed:
         raise SystemExit(FAILED)
 

@@ -24,9 +24,10 @@ from ..providers import Provider
 from ..recipe import Recipe
 from ..retry import retry
 from ..runs import Run
+from ..serve_config import ServeConfig
 from ..settings import DataPaths, override
 from ..synthetic import TRAIN_ROWS, write
-from ..tasks import ServeConfig, Train
+from ..tasks import Train
 from ..training import TrainingJob, train_run
 from .app import App, recipe_options, shared
 from .asking import Asking

@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..models import serve_run
 from ..providers import RunRecord
 from ..retry import retry
+from ..safe_decoding import LEVELS, Decoding
 from ..tasks import Serve
 from .app import App
 from .failures import Interrupted
@@ -25,11 +26,21 @@ endpoint_name = click.option(
 
 
 def foreign_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--url`, `--api-key-env` and `--model`."""
+    """Give a command `--url`, `--api-key-env`, `--model` and `--decoding`."""
     options = (
         click.option("--url", metavar="URL", help="Any OpenAI-compatible API, ending in /v1, not a run's."),
         click.option("--api-key-env", metavar="VARIABLE", help="The variable that holds the key of --url."),
-        click.option("--model", default="llm", show_default=True, help="The model's name at --url."),
+        click.option(
+            "--model",
+            metavar="NAME",
+            help="The model's name in the API, such as an adapter's.  [default: llm]",
+        ),
+        click.option(
+            "--decoding",
+            type=click.Choice(LEVELS),
+            help="How safely it is asked: as it answers; again under the grammar where Sourcegraph would "
+            "refuse the answer; always under the grammar.  [default: checked]",
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -37,7 +48,12 @@ def foreign_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def the_endpoint(
-    app: App, name: str | None, url: str | None, api_key_env: str | None, model: str
+    app: App,
+    name: str | None,
+    url: str | None,
+    api_key_env: str | None,
+    model: str | None,
+    decoding: Decoding | None = None,
 ) -> Endpoint:
     """The server that the options mean; one that is not a run's is asked with the configured system prompt.
 
@@ -48,17 +64,20 @@ def the_endpoint(
     if url is not None:
         if name is not None:
             raise ConfigError("--run-name and --url name two endpoints.", hint="Give one of them.")
-        return _foreign(url, api_key_env, model, app.settings.system_prompt)
+        key = _foreign_key(url, api_key_env)
+        system = app.settings.system_prompt
+        return Endpoint(url, api_key=key, model=model or "llm", system=system, decoding=decoding or "checked")
     if api_key_env is not None:
         raise ConfigError("--api-key-env goes with --url.", hint="A run's own key is found without it.")
     record = live_endpoint(app, name)
     assert isinstance(record.task, Serve)
-    run = serve_run(app.provider, record.run_id, record.task)
+    run = serve_run(app.provider, record.run_id, record.task, decoding=decoding or "checked")
     if record.state != "ready":
         app.tell(f"{run.ref} is starting.")
         again = Interrupted(f"{run.ref} is still starting.", ref=run.ref)
         watch(run, title=f"deploy {record.task.name}", interrupted=lambda: again)
-    return run.result()
+    endpoint = run.result()
+    return endpoint.of_model(model) if model is not None and model != endpoint.model else endpoint
 
 
 def live_endpoint(app: App, name: str | None) -> RunRecord:
@@ -97,7 +116,7 @@ def _only(app: App, live: Sequence[RunRecord], merges: Sequence[RunRecord]) -> R
             raise ConfigError(f"Several endpoints are up: {names}.", hint="Name one with --run-name.")
 
 
-def _foreign(url: str, api_key_env: str | None, model: str, system: str) -> Endpoint:
+def _foreign_key(url: str, api_key_env: str | None) -> str | None:
     api_key = None
     if api_key_env is not None:
         api_key = os.environ.get(api_key_env)
@@ -105,4 +124,4 @@ def _foreign(url: str, api_key_env: str | None, model: str, system: str) -> Endp
             raise ConfigError(f"{api_key_env} is not set.", hint="--api-key-env names a variable, not a key.")
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"{url!r} is not a URL.", hint="It looks like https://HOST/v1.")
-    return Endpoint(url, api_key=api_key, model=model, system=system)
+    return api_key

@@ -14,6 +14,7 @@ from ..evaluation.evaluator import EvaluationInterrupted
 from ..evaluation.files import (
     baseline_path,
     finish,
+    keep_interrupted,
     known_answers,
     matching_baseline,
     new_journal,
@@ -25,13 +26,15 @@ from ..evaluation.files import (
 from ..evaluation.questions import parameters_of
 from ..evaluation.report import Report
 from ..evaluation.results import TOLERATED, Results, Row
+from ..safe_decoding import Decoding
 from ..translator import Translator
 from .app import App, shared, train_file, val_file
 from .asking import Asking, asking
 from .endpoints import endpoint_name, foreign_options, the_endpoint
 from .failures import FAILED, INTERRUPTED
-from .history import history_, training_of
+from .history import commit, history_, training_of
 from .watch import counted
+from .words import visible
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -77,12 +80,10 @@ def baseline(
     if notice := getattr(translator, "notice", ""):
         app.tell(notice)
     folder = app.settings.data.evaluations
-    journal = baseline_path(translator.name, folder).with_suffix(".jsonl")
+    journal = keep_interrupted(translator.name, folder)
     known = known_answers(translator.name, parameters_of(translator), folder)
     if known is not None and known.answered:
         app.tell(f"{known.answered} answers are known already.")
-    # What is in the journal of an interrupted run is among what is known.
-    journal.unlink(missing_ok=True)
     how = how.priced(getattr(translator, "price", None))
     results, whole = evaluate(translator, data, how=how, journal=journal, known=known)
     if not whole:
@@ -91,7 +92,7 @@ def baseline(
     journal.unlink(missing_ok=True)
     app.tell(f"Written: {path}")
     if path != (kept := baseline_path(results.name, folder)):
-        app.tell(f"{kept} has more answers, or was asked in another way, and is left as it is.")
+        app.tell(f"{kept} has other answers, or was asked in another way, and is left as it is.")
     _answer(app, Report.of(results, titles=("Baseline", "-")), path)
     if unreliable(results):
         _failed(app, results, "The same command asks only those again.")
@@ -111,7 +112,8 @@ def run_(
     run_name: str | None,
     url: str | None,
     api_key_env: str | None,
-    model: str,
+    model: str | None,
+    decoding: Decoding | None,
     val_path: Path | None,
     how: Asking,
     resume: bool,
@@ -132,7 +134,7 @@ def run_(
         values, text = planned(min(len(data), how.sample or len(data)), folder, warn=app.tell)
         app.answer(values, text)
         return
-    endpoint = the_endpoint(app, run_name, url, api_key_env, model)
+    endpoint = the_endpoint(app, run_name, url, api_key_env, model, decoding)
     journal = _journal(app, folder, resume)
     results, whole = evaluate(endpoint, data, how=how, journal=journal, retry_failed=retry_failed)
     if not whole:
@@ -180,7 +182,7 @@ def report(
     app.tell(f"Evaluation: {path}\nBaseline:   {other or 'none; `nls-finetune eval baseline` makes one'}")
     if html_path is not None:
         training, origin = training_of(app, run_name) if run_name else ((), {})
-        found.to_html(html_path, training=training, provenance=origin)
+        found.to_html(html_path, training=training, provenance={**origin, "Commit": commit()})
     for target, write in (
         (markdown, found.to_markdown),
         (junit, found.to_junit),
@@ -190,7 +192,7 @@ def report(
             write(target)
     for target in filter(None, (html_path, markdown, junit, report_json)):
         app.tell(f"Written: {target}")
-    app.answer(found.summary(), str(found))
+    app.answer(found.summary(), visible(str(found)))
     if not found.passed or (decided and not found.decided):
         raise SystemExit(FAILED)
 
@@ -254,7 +256,7 @@ def _questions(app: App, val_path: Path | None) -> Dataset:
 
 def _answer(app: App, report: Report, path: Path) -> None:
     values: dict[str, Any] = {"file": str(path), **report.summary()}
-    app.answer(values, str(report))
+    app.answer(values, visible(str(report)))
 
 
 def unreliable(results: Results) -> bool:

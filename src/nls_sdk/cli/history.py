@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from functools import partial
 
@@ -69,3 +70,15 @@ def training_of(app: App, name: str) -> tuple[list[Progress], dict[str, str]]:
         "Run's cost": None if line.dollars is None else f"${line.dollars:.2f}",
     }
     return told, {key: value for key, value in facts.items() if value}
+
+
+def commit() -> str:
+    """The commit of the repository that this is called in, with `-dirty` where files have changed since.
+
+    Empty where there is no repository, or no git.
+    """
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

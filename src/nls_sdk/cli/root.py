@@ -41,6 +41,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "ask": Entry("serve:ask", "Translate one question at a live endpoint."),
         "key": Entry("serve:key", "Print the API key of an endpoint that is up or starting."),
         "stop": Entry("serve:stop", "Stop an endpoint."),
+        "export": Entry("serve:export", "Copy a merged model to a folder, with a model card."),
     },
     "Evaluate": {
         "eval": Entry("evaluate:eval_", "Measure a fine-tuned model against a baseline."),

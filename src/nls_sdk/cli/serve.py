@@ -1,20 +1,25 @@
-"""`deploy`, `ask`, `key`, `stop`: a merged model at work."""
+"""`deploy`, `ask`, `key`, `stop`, `export`: a merged model at work."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import attrs
 import click
 
 from ..errors import ConfigError
 from ..events import Ready
-from ..models import merge_run
+from ..models import Adapter, MergedModel, merge_run
+from ..publishing import Precision
 from ..retry import retry
-from ..tasks import Merge, ServeConfig
-from ..training import check_run_name
+from ..safe_decoding import Decoding
+from ..serve_config import ServeConfig
+from ..settings import override_serving
+from ..tasks import Merge, Train
+from ..training import check_run_name, train_run
 from .app import App, detach, limits, run_name, shared
 from .curl import curl
 from .endpoints import endpoint_name, foreign_options, live_endpoint, the_endpoint
@@ -29,6 +34,16 @@ from .words import duration
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.")
 @click.option("--idle-timeout", type=click.FloatRange(0), metavar="SECONDS", help="0 is never.")
 @click.option("--engine", type=click.Choice(["auto", "vllm", "cpu"]), help="What serves the model.")
+@click.option(
+    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Change any field of `ServeConfig`."
+)
+@click.option(
+    "--adapter",
+    "adapter_names",
+    metavar="NAME",
+    multiple=True,
+    help="Serve the adapter of this training beside its base, instead of a merged model; on a GPU.",
+)
 @click.option("--show-key", is_flag=True, help="Print the API key too.")
 @detach
 @limits
@@ -39,19 +54,23 @@ def deploy(
     port: int | None,
     idle_timeout: float | None,
     engine: str | None,
+    assignments: tuple[str, ...],
+    adapter_names: tuple[str, ...],
     show_key: bool,
     detach: bool,
 ) -> None:
     """Serve a merged model at an OpenAI-compatible endpoint.
 
+    With --adapter, adapters beside their base instead, each by its name.
     The endpoint stays up when this command is done, until it is stopped or idle for its timeout.
     """
-    record = finished(app, check_run_name(run_name), "merge", before="deploy")
-    assert isinstance(record.task, Merge)
-    model = merge_run(app.provider, record.run_id, record.task).result()
+    check_run_name(run_name)
+    adapters = [_adapter(app, name) for name in adapter_names]
+    model = _model(app, run_name, adapters)
     told: dict[str, Any] = {"port": port, "idle_timeout": idle_timeout, "engine": engine}
     config = attrs.evolve(app.settings.serve, **{k: v for k, v in told.items() if v is not None})
-    run = model.serve(config, detached=True)
+    config = override_serving(config, assignments)
+    run = model.serve(config, adapters=adapters, detached=True)
     app.tell(_lifetime(config))
     stop = app.command("stop", "--run-name", run_name)
     if detach:
@@ -72,7 +91,7 @@ def deploy(
         "\n".join(
             [
                 f"URL:   {ready.url}",
-                f"Model: {ready.model}",
+                f"Model: {', '.join([ready.model, *adapter_names])}",
                 f"Key:   {_key_line(app, run_name, key, show_key)}",
                 f"Try:   {curl(app, ready, run_name, system=model.system, has_key=key is not None)}",
                 f"Stop:  {stop}",
@@ -87,21 +106,33 @@ def deploy(
 @foreign_options
 @shared
 def ask(
-    app: App, question: str, run_name: str | None, url: str | None, api_key_env: str | None, model: str
+    app: App,
+    question: str,
+    run_name: str | None,
+    url: str | None,
+    api_key_env: str | None,
+    model: str | None,
+    decoding: Decoding | None,
 ) -> None:
     """Translate one question at a live endpoint."""
     if not question.strip():
         raise ConfigError("The question is empty.")
-    endpoint = the_endpoint(app, run_name, url, api_key_env, model)
-    started = time.perf_counter()
+    endpoint = the_endpoint(app, run_name, url, api_key_env, model, decoding)
     answer = retry(lambda: endpoint.translate(question))
     values = {
         "question": question,
         "query": str(answer),
-        "seconds": round(time.perf_counter() - started, 4),
-        "server_seconds": answer.server_seconds,
+        "seconds": _rounded(answer.seconds),
+        "server_seconds": _rounded(answer.server_seconds),
+        "network_seconds": _rounded(answer.network_seconds),
+        "decoding": endpoint.decoding,
+        "fault": answer.fault,
+        "refused": answer.refused,
         "url": endpoint.url,
     }
+    if answer.fault:
+        own = f"The model's own answer {answer.refused!r}" if answer.refused is not None else "This answer"
+        app.tell(f"{own} would be refused by Sourcegraph: {answer.fault}")
     if not answer:
         app.tell("The answer is empty.")
     app.answer(values, str(answer))
@@ -134,6 +165,52 @@ def stop(app: App, run_name: str | None, everyone: bool) -> None:
         # What a provider left behind of endpoints that no run knows of any more.
         names += retry(reap)
     app.answer({"stopped": names}, f"Stopped {', '.join(names)}." if names else "No endpoint was up.")
+
+
+@click.command()
+@run_name
+@click.option("--to", required=True, type=click.Path(path_type=Path), help="A folder, which must not exist.")
+@click.option(
+    "--precision", type=click.Choice(get_args(Precision)), default="auto", help="`fp8`: eight bits, for vLLM."
+)
+@click.option("--push-to", metavar="OWNER/NAME", help="Upload it to this repository of the model hub too.")
+@click.option("--public", is_flag=True, help="With --push-to: a repository that is made is public.")
+@shared
+def export(
+    app: App, run_name: str, to: Path, precision: Precision, push_to: str | None, public: bool
+) -> None:
+    """Copy a merged model to a folder, with a model card."""
+    record = finished(app, check_run_name(run_name), "merge", before="export")
+    assert isinstance(record.task, Merge)
+    model = merge_run(app.provider, record.run_id, record.task).result()
+    base = record.task.base
+    folder = model.export(
+        to,
+        precision=precision,
+        base=base if isinstance(base, str) else None,
+        push_to=push_to,
+        private=not public,
+    )
+    app.answer({"folder": str(folder), "pushed_to": push_to}, str(folder))
+
+
+def _adapter(app: App, name: str) -> Adapter:
+    record = finished(app, check_run_name(name), "train", before="deploy")
+    assert isinstance(record.task, Train)
+    return train_run(app.provider, record.run_id, record.task).result()
+
+
+def _model(app: App, name: str, adapters: Sequence[Adapter]) -> MergedModel:
+    """The merged model of a name; or the base of adapters, to be served under that name."""
+    if adapters:
+        return MergedModel(app.provider, name, adapters[0].base, adapters[0].system)
+    record = finished(app, name, "merge", before="deploy")
+    assert isinstance(record.task, Merge)
+    return merge_run(app.provider, record.run_id, record.task).result()
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
 
 
 def _lifetime(config: ServeConfig) -> str:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import click
 
 from ..events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded
+
+_CONTROLS = re.compile(r"[^\n\t\x20-\x7e\xa0-\u200d\u2010-\u2029\u202f-\u2065\u206a-\U0010ffff]")
+
+
+def visible(text: str) -> str:
+    """Text of a model or a data file: what would steer a terminal, or turn its text round, as an escape."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def describe(event: Event) -> str:

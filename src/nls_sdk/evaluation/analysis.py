@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from attrs import frozen
 
@@ -68,7 +69,7 @@ class Paired:
     """Two models on the same questions.
 
     Attributes:
-        one_only: Questions that only the first got right.
+        one_only: Questions that only the first got right; of several answers, more often.
         other_only: Questions that only the second got right.
         total: Questions that both answered.
         p_value: McNemar's exact test: how likely so uneven a split is by chance.
@@ -113,10 +114,11 @@ def judgements(results: Results) -> tuple[Judgement, ...]:
         _judged("Syntax Valid", results, valid, metrics.SYNTAX_TARGET),
         _judged("Semantic Match", results, match, metrics.SEMANTIC_TARGET),
     ]
-    times = [1000 * row.seconds for row in results.rows if row.seconds is not None]
+    timed = [(row, 1000 * row.seconds) for row in results.rows if row.seconds is not None]
+    times = _each_question(timed)
     interval = mean_interval(times)
     if interval is not None:
-        mean, target = sum(times) / len(times), metrics.LATENCY_TARGET_MS
+        mean, target = sum(time for _, time in timed) / len(timed), metrics.LATENCY_TARGET_MS
         decision = interval.at_most(target)
         # An interval is as wide as one over the root of the number of questions.
         half, gap = (interval.high - interval.low) / 2, abs(mean - target)
@@ -128,21 +130,33 @@ def judgements(results: Results) -> tuple[Judgement, ...]:
 def repeated(results: Results) -> Repeats | None:
     """How far repeated answers agree; None when no question was asked twice."""
     answered = (row for row in results.rows if not row.failed)
-    return repeats(((row.question, row.expected, row.line), row.right) for row in answered)
+    return repeats((_question(row), row.right) for row in answered)
 
 
 def paired(pairs: Sequence[tuple[Row, Row]]) -> Paired:
     """Compare two models on the questions that both answered."""
     both = [(one, other) for one, other in pairs if not one.failed and not other.failed]
-    one_only = sum(one.right and not other.right for one, other in both)
-    other_only = sum(other.right and not one.right for one, other in both)
+    one_only, other_only = right_alone(both, lambda row: row.right)
     timed = [
-        (1000 * one.seconds, 1000 * other.seconds)
+        (one, 1000 * one.seconds, 1000 * other.seconds)
         for one, other in both
         if one.seconds is not None and other.seconds is not None
     ]
-    latency = paired_difference([one for one, _ in timed], [other for _, other in timed]) if timed else None
-    return Paired(one_only, other_only, len(both), mcnemar(one_only, other_only), latency)
+    ones = _each_question((one, mine) for one, mine, _ in timed)
+    others = _each_question((one, theirs) for one, _, theirs in timed)
+    latency = paired_difference(ones, others) if timed else None
+    total = len({_question(one) for one, _ in both})
+    return Paired(one_only, other_only, total, mcnemar(one_only, other_only), latency)
+
+
+def right_alone(pairs: Iterable[tuple[Row, Row]], holds: Callable[[Row], bool]) -> tuple[int, int]:
+    """On how many questions a metric holds for the first alone, and for the second alone.
+
+    Answers to one question are alike: of one that was asked several times they count once, for whoever the
+    metric holds more often.
+    """
+    ahead = _each_question((one, holds(one) - holds(other)) for one, other in pairs)
+    return sum(by > 0 for by in ahead), sum(by < 0 for by in ahead)
 
 
 def slices(rows: Sequence[Row], baseline: Sequence[Row] | None = None) -> tuple[Slice, ...]:
@@ -157,17 +171,18 @@ def slices(rows: Sequence[Row], baseline: Sequence[Row] | None = None) -> tuple[
         if not row.failed:
             for label in dict.fromkeys(_labels(row)):
                 members.setdefault(label, []).append(place)
-    right = [row.right for row in rows]
-    total = sum(not row.failed for row in rows)
-    hits = sum(right)
+    answered = _share(rows)
+    # The answers to one question are alike: a test counts its first alone.
+    whole = _share(row for row in rows if not row.repeat)
     found = []
     for (key, value), places in sorted(members.items()):
-        if not _SMALLEST <= len(places) < total:
+        if not _SMALLEST <= len(places) < answered.total:
             continue
-        count = sum(right[place] for place in places)
-        p_value = fisher(count, len(places), hits - count, total - len(places))
+        own = [rows[place] for place in places]
+        first = _share(row for row in own if not row.repeat)
+        p_value = fisher(first.count, first.total, whole.count - first.count, whole.total - first.total)
         other = None if baseline is None else _share(baseline[place] for place in places)
-        found.append(Slice(key, value, Share(count, len(places)), other, p_value))
+        found.append(Slice(key, value, _share(own), other, p_value))
     corrected = holm([each.p_value for each in found])
     return tuple(
         Slice(each.key, each.value, each.model, each.baseline, p_value)
@@ -197,7 +212,19 @@ def _labels(row: Row) -> Iterator[tuple[str, str]]:
     yield "length", next(label for most, label in _LENGTHS if words <= most)
 
 
-def _share(rows: Iterator[Row]) -> Share:
+def _question(row: Row) -> Hashable:
+    return row.question, row.expected, row.line
+
+
+def _each_question(values: Iterable[tuple[Row, float]]) -> list[float]:
+    """The mean of what there is of each question, in the order in which they come."""
+    found: dict[Hashable, list[float]] = {}
+    for row, value in values:
+        found.setdefault(_question(row), []).append(value)
+    return [math.fsum(each) / len(each) for each in found.values()]
+
+
+def _share(rows: Iterable[Row]) -> Share:
     answered = [row for row in rows if not row.failed]
     return Share(sum(row.right for row in answered), len(answered))
 

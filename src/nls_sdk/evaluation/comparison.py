@@ -10,8 +10,8 @@ import msgspec
 from attrs import frozen
 
 from ..errors import EvaluationError
-from .analysis import Paired, paired
-from .results import TOLERATED, Results, Row, Share, pair_rows
+from .analysis import Paired, paired, right_alone
+from .results import TOLERATED, Latency, Results, Row, Share, pair_rows
 from .statistics import holm, mcnemar
 
 ALPHA = 0.05
@@ -33,7 +33,7 @@ class Change:
         metric: What is measured.
         before: The share before, of the questions that both answered.
         after: The share after, of the same.
-        gained: Questions that became right by it.
+        gained: Questions that became right by it; of several answers, more often.
         lost: Questions that became wrong by it.
         p_value: McNemar's exact test, corrected for how many metrics are looked at.
     """
@@ -70,12 +70,12 @@ class Comparison:
     Attributes:
         before: The earlier one, or the one that is the measure.
         after: The other.
-        pairs: The rows of both on the same questions, where neither request failed.
+        asked: The rows of both on the same questions.
     """
 
     before: Results
     after: Results
-    pairs: tuple[tuple[Row, Row], ...]
+    asked: tuple[tuple[Row, Row], ...]
 
     @classmethod
     def of(cls, before: Results, after: Results) -> Comparison:
@@ -84,14 +84,23 @@ class Comparison:
         Raises:
             EvaluationError: They answered no question in common.
         """
-        both = pair_rows(before, after)
-        pairs = tuple((one, other) for one, other in both if not one.failed and not other.failed)
-        if not pairs:
+        found = cls(before, after, tuple(pair_rows(before, after)))
+        if not found.pairs:
             raise EvaluationError(
                 f"{before.name} and {after.name} answered no question in common.",
                 hint="Evaluate both on the same data.",
             )
-        return cls(before, after, pairs)
+        return found
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[Row, Row], ...]:
+        """Those of them where neither request failed."""
+        return tuple((one, other) for one, other in self.asked if not one.failed and not other.failed)
+
+    @property
+    def failed(self) -> tuple[int, int]:
+        """The requests of each that failed, on the questions that both were asked."""
+        return sum(one.failed for one, _ in self.asked), sum(other.failed for _, other in self.asked)
 
     @cached_property
     def changes(self) -> tuple[Change, ...]:
@@ -99,8 +108,7 @@ class Comparison:
         found = []
         for metric, holds in _METRICS:
             hits = [(holds(one), holds(other)) for one, other in self.pairs]
-            gained = sum(other and not one for one, other in hits)
-            lost = sum(one and not other for one, other in hits)
+            lost, gained = right_alone(self.pairs, holds)
             before, after = (Share(sum(side), len(hits)) for side in zip(*hits, strict=True))
             found.append(Change(metric, before, after, gained, lost, mcnemar(gained, lost)))
         corrected = holm([change.p_value for change in found])
@@ -118,7 +126,7 @@ class Comparison:
     def slower(self) -> bool:
         """Whether the latency grew by more than noise, and by more than a twentieth."""
         around = self.right.latency_ms
-        latency = self.before.latency
+        latency = Latency.of(one.seconds for one, _ in self.pairs if one.seconds is not None)
         return around is not None and latency is not None and around.low > latency.mean / 20
 
     @property
@@ -127,10 +135,9 @@ class Comparison:
 
         Failures count when they are more than the earlier ones by more than one in a hundred questions.
         """
-        more = len(self.after.failures) - len(self.before.failures)
-        return (
-            self.slower or more > TOLERATED * len(self.after.rows) or any(c.regressed for c in self.changes)
-        )
+        before, after = self.failed
+        more = after - before > TOLERATED * len(self.asked)
+        return self.slower or more or any(change.regressed for change in self.changes)
 
     @property
     def worse(self) -> Sequence[tuple[Row, Row]]:
@@ -146,11 +153,11 @@ class Comparison:
         lines = [f"{self.before.name} → {self.after.name}, {len(self.pairs)} questions that both answered"]
         lines += [str(change) for change in self.changes]
         if (around := self.right.latency_ms) is not None:
-            said = "slower" if self.slower else "faster" if around.high < 0 else "noise"
+            small = "slower, but maybe by less than a twentieth" if around.low > 0 else "noise"
+            said = "slower" if self.slower else "faster" if around.high < 0 else small
             lines.append(f"Latency: {around.low:+.0f} to {around.high:+.0f}ms: {said}")
-        failures = len(self.before.failures), len(self.after.failures)
-        if any(failures):
-            lines.append(f"Failed requests: {failures[0]} → {failures[1]}")
+        if any(self.failed):
+            lines.append("Failed requests: {} → {}".format(*self.failed))
         lines.append("REGRESSED" if self.regressed else "No regression")
         return "\n".join(lines)
 
@@ -181,5 +188,5 @@ class Comparison:
             ],
             "right": msgspec.to_builtins(self.right),
             "slower": self.slower,
-            "failed": {"before": len(self.before.failures), "after": len(self.after.failures)},
+            "failed": dict(zip(("before", "after"), self.failed, strict=True)),
         }

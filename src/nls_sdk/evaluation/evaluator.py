@@ -228,7 +228,8 @@ class _Asking:
 
     def ask(self, evaluator: Evaluator, on_row: OnRow | None) -> Results:
         began, resumed = perf_counter(), self.journal is not None and self.journal.resumed > 0
-        pace = Pace(evaluator.limits, self.header.parameters, spent=self._spent(evaluator.limits))
+        pace = Pace(evaluator.limits, self.header.parameters)
+        self._recall(pace)
         asker = Asker(self.translator, pace, self._keep)
         try:
             with closing(asked(asker, self._turns(), evaluator.concurrency, evaluator.grace)) as rows:
@@ -259,11 +260,12 @@ class _Asking:
         else:
             self.rows[place] = row
 
-    def _spent(self, limits: Limits) -> float:
-        if limits.price is None or self.journal is None:
-            return 0.0
-        rows = (row for _, row in read_rows(self.journal.path))
-        return sum(limits.price.of(row.tokens_in or 0, row.tokens_out or 0) for row in rows)
+    def _recall(self, pace: Pace) -> None:
+        if pace.limits.price is None or self.journal is None:
+            return
+        for _, row in read_rows(self.journal.path):
+            if not row.failed:
+                pace.recall(row.question, row.tokens_in, row.tokens_out)
 
     def _results(self, pace: Pace) -> Results:
         rows = self.rows if self.journal is None else dict(read_rows(self.journal.path))

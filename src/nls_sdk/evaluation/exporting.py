@@ -1,5 +1,8 @@
 """The evaluation in other people's tools: the task for inspect_ai."""
 
+# pyright: reportMissingImports=false
+# inspect_ai is installed only by those who want it.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -9,7 +12,7 @@ from ..dataset import Dataset, Example
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from inspect_ai import Task  # pyright: ignore[reportMissingImports]
+    from inspect_ai import Task
 
 
 def inspect_task(dataset: Dataset, *, max_tokens: int = 128) -> Task:
@@ -26,11 +29,11 @@ def inspect_task(dataset: Dataset, *, max_tokens: int = 128) -> Task:
         ConfigError: inspect_ai is not installed.
     """
     try:
-        from inspect_ai import Task  # pyright: ignore[reportMissingImports]
-        from inspect_ai.dataset import MemoryDataset, Sample  # pyright: ignore[reportMissingImports]
-        from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig  # pyright: ignore[reportMissingImports]
-        from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr  # pyright: ignore[reportMissingImports]
-        from inspect_ai.solver import TaskState, generate  # pyright: ignore[reportMissingImports]
+        from inspect_ai import Task
+        from inspect_ai.dataset import MemoryDataset, Sample
+        from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
+        from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
+        from inspect_ai.solver import TaskState, generate
     except ImportError:
         raise ConfigError("inspect_ai is not installed.", hint="`pip install inspect-ai`") from None
 
@@ -43,7 +46,6 @@ def inspect_task(dataset: Dataset, *, max_tokens: int = 128) -> Task:
             metadata=dict(example.metadata),
         )
 
-    @scorer(metrics={"*": [mean(), stderr()]})  # type: ignore[untyped-decorator,unused-ignore]
     def query_scorer() -> Scorer:
         async def score(state: TaskState, target: Target) -> Score:
             expected, actual = target.text, state.output.completion.strip()
@@ -54,7 +56,7 @@ def inspect_task(dataset: Dataset, *, max_tokens: int = 128) -> Task:
     return Task(
         dataset=MemoryDataset([sample(number, example) for number, example in enumerate(dataset, 1)]),
         solver=generate(),
-        scorer=query_scorer(),
+        scorer=scorer(metrics={"*": [mean(), stderr()]})(query_scorer)(),
         config=GenerateConfig(temperature=0.0, max_tokens=max_tokens),
         name="english_to_sourcegraph",
     )

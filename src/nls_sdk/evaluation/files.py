@@ -6,17 +6,18 @@ One that is under way, or was killed, is a journal of the same name that ends in
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ..errors import EvaluationError
-from .journal import Header, read_header, read_journal
-from .results import Results, pair_rows, writing
+from .journal import Header, Journal, read_header, read_journal
+from .results import Results, Row, keyed, pair_rows, writing
 
 EVALUATIONS = Path("data/datasets/evaluations")
 """The folder, unless another is named."""
@@ -87,11 +88,11 @@ def save_evaluation(results: Results, folder: str | Path = EVALUATIONS) -> Path:
 
 
 def save_baseline(results: Results, folder: str | Path = EVALUATIONS) -> Path:
-    """Write results as the baseline of their name, in the place of an older one with no more answers.
+    """Write results as the baseline of their name, in the place of an older one whose answers they all have.
 
-    One with more answers stays, and these go beside it, as `baseline-NAME.3-answers.json`; one that was asked
-    in another way (another model version, prompt or parameter) stays too, and these get their key into their
-    name.
+    One with other answers stays, and these go beside it, as `baseline-NAME.3-answers.json`; one that was
+    asked in another way (another model version, prompt or parameter) stays too, and these get their key into
+    their name.
 
     Raises:
         EvaluationError: The file cannot be written.
@@ -100,27 +101,42 @@ def save_baseline(results: Results, folder: str | Path = EVALUATIONS) -> Path:
     kept = _read_or_none(path)
     if kept is not None and not _asked_alike(kept, results.parameters):
         path = path.with_name(f"{path.stem}.{key_of(results.parameters)}.json")
-        kept = _read_or_none(path)
-    # One that is missing or broken has no answers that anybody misses.
-    if kept is not None and results.answered < kept.answered:
-        path = path.with_name(f"{path.stem}.{results.answered}-answers.json")
-    return results.write(path)
+    return results.write(next(name for name in _names(path, results.answered) if _has_all_of(results, name)))
+
+
+def keep_interrupted(name: str, folder: str | Path = EVALUATIONS) -> Path:
+    """The journal of a baseline; the answers of an interrupted one become a file of their own before.
+
+    Raises:
+        EvaluationError: The journal is another process's, or is none; or the file cannot be written.
+    """
+    path = baseline_path(name, folder).with_suffix(".jsonl")
+    if path.exists() and path.stat().st_size:
+        journal = Journal(path, read_header(path))
+        try:
+            results = read_journal(path)
+            if results.answered:
+                save_baseline(results, folder)
+            journal.remove()
+        finally:
+            journal.close()
+    return path
 
 
 def known_answers(
     name: str, parameters: Mapping[str, Any], folder: str | Path = EVALUATIONS
 ) -> Results | None:
-    """What a baseline has answered before, when asked in the same way: the fullest file, or None."""
-    stem = baseline_path(name, folder).stem
-    best: Results | None = None
-    for path in sorted(Path(folder).glob(f"{stem}*.json*")):
-        if path.suffix not in (".json", ".jsonl"):
-            continue
-        found = _read_or_none(path)
-        fits = found is not None and found.name == name and found.parameters == parameters
-        if found is not None and fits and (best is None or found.answered > best.answered):
-            best = found
-    return best
+    """What a baseline has answered before, in all its files together, when asked in the same way; or None."""
+    found: Results | None = None
+    rows: dict[Hashable, Row] = {}
+    for path in sorted(Path(folder).glob(f"{baseline_path(name, folder).stem}*.json")):
+        results = _read_or_none(path)
+        if results is not None and results.name == name and results.parameters == parameters:
+            found = found or results
+            for key, row in keyed(results.rows):
+                if not row.failed:
+                    rows.setdefault(key, row)
+    return None if found is None else found.only(rows.values())
 
 
 def key_of(parameters: Mapping[str, Any]) -> str:
@@ -193,6 +209,23 @@ def _read_or_none(path: Path) -> Results | None:
         return read_results(path)
     except EvaluationError:
         return None
+
+
+def _names(path: Path, answered: int) -> Iterator[Path]:
+    """The names that a baseline may have, the plainest first."""
+    yield path
+    stem = f"{path.stem}.{answered}-answers"
+    yield path.with_name(f"{stem}.json")
+    yield from (path.with_name(f"{stem}-{number}.json") for number in itertools.count(2))
+
+
+def _has_all_of(results: Results, path: Path) -> bool:
+    """Whether results have all the answers of a file; one that is missing or broken has none."""
+    kept = _read_or_none(path)
+    if kept is None:
+        return True
+    answered = {key for key, row in keyed(results.rows) if not row.failed}
+    return all(row.failed or key in answered for key, row in keyed(kept.rows))
 
 
 def _asked_alike(kept: Results, parameters: Mapping[str, Any]) -> bool:

@@ -7,18 +7,17 @@ killed loses no line that was written, and a last line that was cut off is no li
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import attrs
 import msgspec
-from attrs import field, frozen
+from attrs import frozen
 
 from ..errors import EvaluationError
-from .results import Results, writing
+from .results import Asked, Results, writing
 from .rows import Row
 
 JOURNAL_SCHEMA = 1
@@ -28,17 +27,13 @@ _DECODER = msgspec.json.Decoder()
 
 
 @frozen(kw_only=True)
-class Header:
-    """What is asked, whom, and how. The attributes are those of `Results`."""
+class Header(Asked):
+    """What a journal's first line says.
 
-    name: str
-    asked: int
-    fingerprint: str
-    created: datetime
-    source: str | None = None
-    cold_start_seconds: float | None = None
-    parameters: Mapping[str, Any] = field(factory=dict)
-    repeats: int = 1
+    Attributes:
+        seed: Decides the order of the questions, and which of them are a sample.
+    """
+
     seed: int = 0
 
     def differences(self, other: Header) -> list[str]:

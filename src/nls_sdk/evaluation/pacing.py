@@ -72,7 +72,6 @@ class Pace:
         limits: Limits,
         parameters: Mapping[str, Any],
         *,
-        spent: float = 0.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Begin.
@@ -80,11 +79,10 @@ class Pace:
         Args:
             limits: The limits.
             parameters: What the translator says of itself; its prompt and longest answer are guessed from it.
-            spent: What earlier questions of the same evaluation cost.
             clock: Seconds from anywhere.
         """
         self.limits = limits
-        self.spent = spent
+        self.spent = 0.0
         self._clock = clock
         self._began = clock()
         self._held_until = self._began
@@ -127,14 +125,22 @@ class Pace:
 
         What a server does not tell is taken as what was guessed.
         """
-        guess_in, guess_out = self._guess(question)
-        used_in = 0 if lost else guess_in if tokens_in is None else tokens_in
-        used_out = 0 if lost else guess_out if tokens_out is None else tokens_out
+        guess = self._guess(question)
+        used = (0, 0) if lost else self._used(question, tokens_in, tokens_out)
         with self._lock:
-            self._tokens += guess_in + guess_out - used_in - used_out
+            self._tokens += sum(guess) - sum(used)
             if self.limits.price is not None:
-                self._reserved -= self.limits.price.of(guess_in, guess_out)
-                self.spent += self.limits.price.of(used_in, used_out)
+                self._reserved -= self.limits.price.of(*guess)
+                self.spent += self.limits.price.of(*used)
+
+    def recall(self, question: str, tokens_in: int | None, tokens_out: int | None) -> None:
+        """Count what a question of an earlier part of the same evaluation has cost."""
+        if self.limits.price is not None:
+            self.spent += self.limits.price.of(*self._used(question, tokens_in, tokens_out))
+
+    def _used(self, question: str, tokens_in: int | None, tokens_out: int | None) -> tuple[int, int]:
+        guess_in, guess_out = self._guess(question)
+        return guess_in if tokens_in is None else tokens_in, guess_out if tokens_out is None else tokens_out
 
     def _guess(self, question: str) -> tuple[int, int]:
         return (self._prompt + len(question)) // _CHARACTERS_A_TOKEN + 1, self._answer

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from attrs import field, frozen
@@ -29,8 +29,7 @@ from .report_text import (
     slice_note,
     table,
 )
-from .reporting.reported import Reported
-from .results import SCHEMA, Results, Row, Share, pair_rows, write, write_text
+from .results import SCHEMA, Results, Row, Share, pair_rows, write_text
 from .statistics import Decision
 
 
@@ -101,23 +100,10 @@ class Report:
     @property
     def lines(self) -> tuple[Line, ...]:
         """The rows of the table; one more when a request failed, so that the report does not pass."""
-        model, baseline = self.model, self.baseline
-        latency, other = model.latency, baseline.latency if baseline else None
+        latency, other = self.model.latency, self.baseline.latency if self.baseline else None
         return (
-            Line(
-                "Syntax Valid",
-                share(model.syntax_valid, SYNTAX_TARGET),
-                share(baseline.syntax_valid) if baseline else "-",
-                f"≥{SYNTAX_TARGET:.0%}",
-                model.syntax_valid.value >= SYNTAX_TARGET,
-            ),
-            Line(
-                "Semantic Match",
-                share(model.semantic_match, SEMANTIC_TARGET),
-                share(baseline.semantic_match) if baseline else "-",
-                f"≥{SEMANTIC_TARGET:.0%}",
-                model.semantic_match.value >= SEMANTIC_TARGET,
-            ),
+            self._share("Syntax Valid", lambda results: results.syntax_valid, SYNTAX_TARGET),
+            self._share("Semantic Match", lambda results: results.semantic_match, SEMANTIC_TARGET),
             Line(
                 "Avg Latency",
                 milliseconds(latency.mean, LATENCY_TARGET_MS) if latency else "-",
@@ -127,6 +113,11 @@ class Report:
             ),
             *self._answered(),
         )
+
+    def _share(self, metric: str, of: Callable[[Results], Share], target: float) -> Line:
+        part, other = of(self.model), of(self.baseline) if self.baseline else None
+        theirs = share(other) if other else "-"
+        return Line(metric, share(part, target), theirs, f"≥{target:.0%}", part.value >= target)
 
     def _answered(self) -> list[Line]:
         model, baseline = self.model, self.baseline
@@ -214,7 +205,7 @@ class Report:
         """The table and its notes, for a notebook."""
         from .reporting.notebook import notebook
 
-        return notebook(cast(Reported, self))
+        return notebook(self)
 
     @property
     def verdict_notes(self) -> tuple[str, ...]:
@@ -301,9 +292,7 @@ class Report:
         """
         from .reporting.html import html
 
-        return write_text(
-            path, html(cast(Reported, self), training=training, provenance=provenance, title=title)
-        )
+        return write_text(path, html(self, training=training, provenance=provenance, title=title))
 
     def to_junit(self, path: str | Path) -> Path:
         """Write the report as JUnit XML, for CI.
@@ -313,7 +302,7 @@ class Report:
         """
         from .reporting.junit import junit
 
-        return write_text(path, junit(cast(Reported, self)))
+        return write_text(path, junit(self))
 
     def to_markdown(self, path: str | Path) -> Path:
         """Write the report as Markdown, for a pull request.
@@ -323,7 +312,7 @@ class Report:
         """
         from .reporting.markdown import markdown
 
-        return write_text(path, markdown(cast(Reported, self)))
+        return write_text(path, markdown(self))
 
     def to_json(self, path: str | Path) -> Path:
         """Write the report, its figures and all its rows, to a file that `from_json` reads.
@@ -338,7 +327,7 @@ class Report:
             "model": self.model.to_json(),
             "baseline": baseline,
         }
-        return write(Path(path), body)
+        return write_text(path, msgspec.json.format(msgspec.json.encode(body), indent=1).decode())
 
     @classmethod
     def from_json(cls, path: str | Path) -> Report:

@@ -31,12 +31,11 @@ TOLERATED = 0.01
 
 
 @frozen(kw_only=True)
-class Results:
-    """What one translator answered to a dataset's questions.
+class Asked:
+    """Who was asked what, and how.
 
     Attributes:
         name: What the translator is called.
-        rows: One a question, in the dataset's order.
         asked: Questions that were to be asked; more than there are rows when the run was interrupted.
         fingerprint: The fingerprint of the dataset that was asked; see `Dataset.fingerprint`.
         created: When the run began, in UTC.
@@ -44,13 +43,9 @@ class Results:
         cold_start_seconds: Time of the first warm-up request, which no row counts; None without warm-up.
         parameters: What decides the translator's answers, as it tells it: its model, prompt, temperature.
         repeats: How often each question was to be asked.
-        elapsed_seconds: From the first question to the last answer; None when the run was resumed.
-        cost: US dollars, where prices were told.
-        stopped: Why the run ended before its last question; empty when it did not, or was interrupted.
     """
 
     name: str
-    rows: tuple[Row, ...]
     asked: int
     fingerprint: str
     created: datetime
@@ -58,6 +53,20 @@ class Results:
     cold_start_seconds: float | None = None
     parameters: Mapping[str, Any] = field(factory=dict)
     repeats: int = 1
+
+
+@frozen(kw_only=True)
+class Results(Asked):
+    """What one translator answered to a dataset's questions.
+
+    Attributes:
+        rows: One a question, in the dataset's order.
+        elapsed_seconds: From the first question to the last answer; None when the run was resumed.
+        cost: US dollars, where prices were told.
+        stopped: Why the run ended before its last question; empty when it did not, or was interrupted.
+    """
+
+    rows: tuple[Row, ...]
     elapsed_seconds: float | None = None
     cost: float | None = None
     stopped: str = ""
@@ -208,7 +217,11 @@ class Results:
         Raises:
             EvaluationError: It cannot be written.
         """
-        return write(Path(path), self.to_json())
+        file = Path(path)
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, self.to_json())
+        return file
 
     @classmethod
     def read(cls, path: str | Path) -> Results:
@@ -237,11 +250,11 @@ class Results:
 
 def pair_rows(one: Results, other: Results) -> list[tuple[Row, Row]]:
     """The rows of both that ask the same question and expect the same query, in the order of the first."""
-    theirs = dict(_keyed(other.rows))
-    return [(row, theirs[key]) for key, row in _keyed(one.rows) if key in theirs]
+    theirs = dict(keyed(other.rows))
+    return [(row, theirs[key]) for key, row in keyed(one.rows) if key in theirs]
 
 
-def _keyed(rows: Iterable[Row]) -> Iterator[tuple[tuple[str, str, int], Row]]:
+def keyed(rows: Iterable[Row]) -> Iterator[tuple[tuple[str, str, int], Row]]:
     """Each row under what it asks; a dataset may ask the same thing twice."""
     seen: Counter[tuple[str, str]] = Counter()
     for row in rows:
@@ -250,31 +263,27 @@ def _keyed(rows: Iterable[Row]) -> Iterator[tuple[tuple[str, str, int], Row]]:
         seen[asked] += 1
 
 
-def write(path: Path, body: Any) -> Path:
-    """Write a JSON file of an evaluation by rename, and make the folder it goes into.
-
-    Raises:
-        EvaluationError: It cannot be written.
-    """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, body)
-    return path
-
-
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file by rename, and make the folder it goes into.
+    """Write a text file by rename, and make the folder it goes into; into a device or a pipe as it is.
 
     Raises:
         EvaluationError: It cannot be written.
     """
     file = Path(path)
+    # A lone surrogate cannot be written; it is shown as the escape that it came as.
+    body = text.encode("utf-8", "backslashreplace")
     with writing(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.part")
-        # A lone surrogate cannot be written; it is shown as the escape that it came as.
-        temporary.write_text(text, "utf-8", errors="backslashreplace")
-        temporary.replace(file)
+        target = file.resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(body)
+            return file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.part")
+        try:
+            temporary.write_bytes(body)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
     return file
 
 

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import re
 from itertools import chain, product
-
-from attrs import frozen
+from typing import NamedTuple
 
 from .findings import Finding, QueryError
-from .syntax import Filter, Form, Kind, Leaf, Node, Operator, Pattern, PatternType, Query, fold
+from .syntax import (
+    AND,
+    BARE,
+    CONCAT,
+    KEYWORD,
+    OR,
+    QUOTED,
+    REGEXP,
+    SLASHED,
+    STRUCTURAL,
+    Filter,
+    Leaf,
+    Node,
+    Operator,
+    Pattern,
+    PatternType,
+    Query,
+    fold,
+)
 
 MOST = 2000
 """How many basic queries one query may expand to before it is refused."""
@@ -17,8 +34,7 @@ LARGEST = 200_000
 """How many filters and terms several basic queries may have together."""
 
 
-@frozen
-class BasicQuery:
+class BasicQuery(NamedTuple):
     """Filters that must all hold, and what to search for.
 
     Attributes:
@@ -50,7 +66,7 @@ def basic_queries(query: Query) -> list[BasicQuery]:
 
 def _flat(tree: Node, mode: PatternType) -> BasicQuery | None:
     """The one basic query of a plain list of filters and terms, as most queries are; None for any other."""
-    operands = tree.operands if isinstance(tree, Operator) and tree.kind is Kind.AND else (tree,)
+    operands = tree.operands if isinstance(tree, Operator) and tree.kind is AND else (tree,)
     filters: list[Filter] = []
     words: Node | None = None
     for operand in operands:
@@ -61,12 +77,15 @@ def _flat(tree: Node, mode: PatternType) -> BasicQuery | None:
         else:
             return None
     if isinstance(words, Operator):
-        if words.kind is not Kind.CONCAT or not all(isinstance(word, Pattern) for word in words.operands):
+        if words.kind is not CONCAT:
             return None
-        if mode is PatternType.KEYWORD:
-            words = Operator(Kind.AND, words.operands)
-    if words is not None and mode is not PatternType.KEYWORD:
-        words = fold(Kind.AND, _juxtapose(words, mode))
+        for word in words.operands:
+            if not isinstance(word, Pattern):
+                return None
+        if mode is KEYWORD:
+            words = Operator(AND, words.operands)
+    if words is not None and mode is not KEYWORD:
+        words = fold(AND, _juxtapose(words, mode))
     return BasicQuery(tuple(filters), words)
 
 
@@ -75,11 +94,11 @@ def _term(leaf: Leaf, mode: PatternType) -> Leaf:
     if isinstance(leaf, Filter):
         if leaf.field != "content":
             return leaf
-        form = Form.SLASHED if mode is PatternType.REGEXP else Form.QUOTED
+        form = SLASHED if mode is REGEXP else QUOTED
         return Pattern(leaf.value, leaf.negated, form, leaf.start, leaf.end)
-    if mode is PatternType.REGEXP and leaf.form is not Form.QUOTED:
-        return Pattern(_escape_parens(leaf.text), leaf.negated, Form.SLASHED, leaf.start, leaf.end)
-    if mode is PatternType.STRUCTURAL and "..." in leaf.text:
+    if mode is REGEXP and leaf.form is not QUOTED:
+        return Pattern(_escape_parens(leaf.text), leaf.negated, SLASHED, leaf.start, leaf.end)
+    if mode is STRUCTURAL and "..." in leaf.text:
         text = leaf.text.replace("...", ":[_]")
         return Pattern(text, leaf.negated, leaf.form, leaf.start, leaf.end)
     return leaf
@@ -111,14 +130,14 @@ def _juxtapose(node: Node, mode: PatternType) -> list[Node]:
             operands += _juxtapose(operand, mode)
         else:
             operands.append(_term(operand, mode))
-    if node.kind is Kind.CONCAT and mode is not PatternType.KEYWORD:
+    if node.kind is CONCAT and mode is not KEYWORD:
         return _join(operands, mode)
-    folded = fold(Kind.OR if node.kind is Kind.OR else Kind.AND, operands)
+    folded = fold(OR if node.kind is OR else AND, operands)
     return [] if folded is None else [folded]
 
 
 def _join(operands: list[Node], mode: PatternType) -> list[Node]:
-    as_one = _as_one_regexp if mode is PatternType.REGEXP else _as_one_phrase
+    as_one = _as_one_regexp if mode is REGEXP else _as_one_phrase
     first = operands[0]
     if not isinstance(first, Pattern):
         # The server forgets a group that stands before other terms.
@@ -131,7 +150,7 @@ def _join(operands: list[Node], mode: PatternType) -> list[Node]:
         if (
             isinstance(operand, Pattern)
             and not operand.negated
-            and (mode is PatternType.REGEXP or operand.form is not Form.SLASHED)
+            and (mode is REGEXP or operand.form is not SLASHED)
         ):
             run.append(operand)
             continue
@@ -147,19 +166,19 @@ def _join(operands: list[Node], mode: PatternType) -> list[Node]:
 def _as_one_phrase(run: list[Pattern]) -> Pattern:
     if len(run) == 1:
         return run[0]
-    return Pattern(" ".join(p.text for p in run), False, Form.BARE, run[0].start, run[-1].end)
+    return Pattern(" ".join(p.text for p in run), False, BARE, run[0].start, run[-1].end)
 
 
 def _as_one_regexp(run: list[Pattern]) -> Pattern:
     if len(run) == 1:
         return run[0]
     parts = (f"(?:{regexp_source(p)})" for p in run)
-    return Pattern(".*?".join(parts), False, Form.SLASHED, run[0].start, run[-1].end)
+    return Pattern(".*?".join(parts), False, SLASHED, run[0].start, run[-1].end)
 
 
 def regexp_source(pattern: Pattern) -> str:
     """The regular expression that a term of a regexp search stands for."""
-    if pattern.form is Form.QUOTED:
+    if pattern.form is QUOTED:
         return re.sub(r"[\\.+*?()|\[\]{}^$]", r"\\\g<0>", pattern.text)
     return pattern.text
 
@@ -172,7 +191,7 @@ def _alternatives(node: Node) -> list[list[Node]] | None:
     if not any(parts):
         return None
     found = [part or [[operand]] for part, operand in zip(parts, node.operands, strict=True)]
-    return _multiplied(found) if node.kind is not Kind.OR else _one_after_another(found)
+    return _multiplied(found) if node.kind is not OR else _one_after_another(found)
 
 
 def _one_after_another(parts: list[list[list[Node]]]) -> list[list[Node]]:
@@ -210,4 +229,4 @@ def _limit(count: int, size: int) -> None:
 
 def _basic(nodes: list[Node]) -> BasicQuery:
     filters = tuple([node for node in nodes if isinstance(node, Filter)])
-    return BasicQuery(filters, fold(Kind.AND, [node for node in nodes if not isinstance(node, Filter)]))
+    return BasicQuery(filters, fold(AND, [node for node in nodes if not isinstance(node, Filter)]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .scanner import strip
-from .syntax import Filter, Kind, Node, Operator, fold, leaves, span
+from .syntax import AND, OR, Filter, Node, Operator, fold, leaves, span
 
 
 def groups_a_part(text: str, groups: list[tuple[int, int]]) -> bool:
@@ -23,7 +23,7 @@ def groups_a_part(text: str, groups: list[tuple[int, int]]) -> bool:
 
 def hoist(tree: Node) -> Node:
     """Applies filters at both ends of an OR to all of it: ``repo:x a or b`` is ``repo:x (a or b)``."""
-    if not isinstance(tree, Operator) or tree.kind is not Kind.OR:
+    if not isinstance(tree, Operator) or tree.kind is not OR:
         return tree
     first, *middle, last = tree.operands
     leading, first_term = _split(first)
@@ -36,12 +36,12 @@ def hoist(tree: Node) -> Node:
         return tree
     if any(isinstance(leaf, Filter) for term in terms for leaf in leaves(term)):
         return tree
-    return fold(Kind.AND, [*leading, *trailing, Operator(Kind.OR, tuple(terms))]) or tree
+    return fold(AND, [*leading, *trailing, Operator(OR, tuple(terms))]) or tree
 
 
 def _split(node: Node) -> tuple[list[Filter], Node | None]:
-    if not isinstance(node, Operator) or node.kind is not Kind.AND:
+    if not isinstance(node, Operator) or node.kind is not AND:
         return ([node], None) if isinstance(node, Filter) else ([], node)
     filters = [operand for operand in node.operands if isinstance(operand, Filter)]
     terms = [operand for operand in node.operands if not isinstance(operand, Filter)]
-    return filters, fold(Kind.AND, terms)
+    return filters, fold(AND, terms)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 from .fields import NAMES
 from .findings import Finding, QueryError
@@ -20,11 +19,12 @@ from .refusals import (
     refusal,
 )
 from .scanner import (
-    BARE,
+    BALANCED,
     ESCAPED_WORD,
     FIELD_START,
     OPERATOR_WORD,
     SIMPLE,
+    SIMPLE_TEXT,
     SPACES,
     STUMP,
     WORD,
@@ -35,9 +35,18 @@ from .scanner import (
     quoted_value,
 )
 from .syntax import (
+    AND,
+    BARE,
+    CONCAT,
+    KEYWORD,
+    LITERAL,
+    OR,
+    QUOTED,
+    REGEXP,
+    SLASHED,
+    STANDARD,
+    STRUCTURAL,
     Filter,
-    Form,
-    Kind,
     Leaf,
     Node,
     Operator,
@@ -46,16 +55,15 @@ from .syntax import (
     Predicate,
     Query,
     fold,
-    leaves,
     negate,
 )
 
 _QUOTES = {
-    PatternType.KEYWORD: "\"'/",
-    PatternType.STANDARD: "/",
-    PatternType.LITERAL: "",
-    PatternType.REGEXP: "\"'/",
-    PatternType.STRUCTURAL: "",
+    KEYWORD: "\"'/",
+    STANDARD: "/",
+    LITERAL: "",
+    REGEXP: "\"'/",
+    STRUCTURAL: "",
 }
 """What may stand around a term instead of being part of it."""
 
@@ -75,17 +83,12 @@ class Parser:
         self._mode = mode
         self._literal_parens = literal_parens
         self._quotes = _QUOTES[mode]
+        self._simple = SIMPLE_TEXT if literal_parens else SIMPLE
+        self._balance = Balance(text)
+        self._start = end_of(SPACES, text, 0)
         self._position = 0
         self._joint = ""  # AND or OR, in lower case, when one stands at the position
         self._depth = 0
-
-    @cached_property
-    def _start(self) -> int:
-        return end_of(SPACES, self._text, 0)
-
-    @cached_property
-    def _balance(self) -> Balance:
-        return Balance(self._text)
 
     def parse(self) -> Node | None:
         """Reads the whole query.
@@ -105,7 +108,7 @@ class Parser:
         branches: list[Node] = [self._required(branch)]
         while self._takes("or"):
             branches.append(self._required(self._conjunction()))
-        return fold(Kind.OR, branches)
+        return fold(OR, branches)
 
     def _conjunction(self) -> Node | None:
         run = self._run()
@@ -114,7 +117,7 @@ class Parser:
         runs: list[Node] = [self._required(run)]
         while self._takes("and"):
             runs.append(self._required(self._run()))
-        return fold(Kind.AND, runs)
+        return fold(AND, runs)
 
     def _takes(self, joint: str) -> bool:
         if self._joint != joint:
@@ -135,8 +138,8 @@ class Parser:
         terms: list[Node] = []
         self._joint = ""
         while True:
-            self._simple(filters, terms)
-            self._position = position = end_of(SPACES, text, self._position)
+            self._words(filters, terms)
+            position = self._position
             if position == len(text):
                 break
             character = text[position]
@@ -146,7 +149,7 @@ class Parser:
                     raise QueryError(refusal(NEVER_OPENED, position, position + 1))
                 if not filters and not terms:
                     opens = max(text.rfind("(", 0, position), 0)
-                    terms.append(Pattern("()", False, Form.BARE, opens, position + 1))
+                    terms.append(Pattern("()", False, BARE, opens, position + 1))
                 break
             if character == "(" and not self._literal_parens and (node := self._group(position)):
                 pass
@@ -158,24 +161,24 @@ class Parser:
             else:
                 node = self._leaf(position)
             (filters if _only_filters(node) else terms).append(node)
-        joined = fold(Kind.CONCAT, terms)
-        if joined is None or not filters:
-            return joined or fold(Kind.AND, filters)
-        return fold(Kind.AND, [*filters, joined])
+        if len(terms) > 1 and (phrase := fold(CONCAT, terms)):
+            terms = [phrase]
+        return fold(AND, filters + terms)
 
-    def _simple(self, filters: list[Node], terms: list[Node]) -> None:
-        """Reads the simple words that stand here, as most queries have nothing else."""
+    def _words(self, filters: list[Node], terms: list[Node]) -> None:
+        """Reads the simple words that stand here, as most queries have nothing else, and any spaces."""
         text, position = self._text, self._position
-        bare = Form.BARE
-        while match := SIMPLE.match(text, position):
+        while match := self._simple.match(text, position):
             word, minus, name, colon, value = match.groups()
-            end = match.end()
-            start = end - len(word)
+            if word is None:
+                position = match.end()
+                break
+            position, end = match.span(1)
             field = (NAMES.get(name) or NAMES.get(name.lower())) if colon else None
             if field is None:
-                terms.append(Pattern(word, False, bare, start, end))
+                terms.append(Pattern(word, False, BARE, position, end))
             elif value and value[0] not in "\"'" and "(" not in value:
-                filters.append(Filter(field, value, minus == "-", bare, None, name, start, end))
+                filters.append(Filter(field, value, minus == "-", BARE, None, name, position, end))
             else:
                 break
             position = end
@@ -189,7 +192,7 @@ class Parser:
 
     def _group(self, position: int) -> Node | None:
         """Reads a parenthesized expression; None when the parentheses belong to a term."""
-        if self._mode is not PatternType.KEYWORD and self._balance.end(position) is not None:
+        if self._mode is not KEYWORD and self._balance.end(position) is not None:
             return None
         if self._depth == DEEPEST:
             raise QueryError(refusal(NESTED_TOO_DEEPLY, position, position + 1))
@@ -214,18 +217,22 @@ class Parser:
         return negate(leaf, position)
 
     def _leaf(self, position: int) -> Leaf:
-        match = FIELD_START.match(self._text, position)
+        text = self._text
+        if position < len(text) and text[position] in self._quotes and (term := self._quoted(position)):
+            return term
+        match = FIELD_START.match(text, position)
         if match is not None and (field := NAMES.get(match[1].lower())):
             return self._filter(match, field)
-        return self._term(position)
+        self._position = end = self._term_end(position)
+        return Pattern(text[position:end], False, BARE, position, end)
 
     def _filter(self, match: re.Match[str], field: str) -> Filter:
         text, start, at = self._text, match.start(), match.end()
         predicate = None
-        form = Form.BARE
+        form = BARE
         if text[at : at + 1] in ('"', "'"):
             value, end = quoted_value(text, at)
-            form = Form.QUOTED
+            form = QUOTED
         elif (
             (call := CALL.match(text, at))
             and (field, call[0]) in PREDICATES
@@ -244,40 +251,38 @@ class Parser:
         return entry
 
     def _bare_end(self, at: int) -> int:
-        if bare := BARE.match(self._text, at):
+        if bare := BALANCED.match(self._text, at):
             return bare.end()
         end = self._balance.end(at)
         return end_of(STUMP, self._text, at) if end is None else end
 
     def _term_end(self, position: int) -> int:
-        text, regexp = self._text, self._mode is PatternType.REGEXP
+        text, regexp = self._text, self._mode is REGEXP
         if self._literal_parens:
             return end_of(ESCAPED_WORD if regexp else WORD, text, position)
-        if bare := BARE.match(text, position):
+        if bare := BALANCED.match(text, position):
             return bare.end()
         end = self._balance.end(position)
         return end_of(STUMP if regexp else WORD, text, position) if end is None else end
 
-    def _term(self, position: int) -> Pattern:
+    def _quoted(self, position: int) -> Pattern | None:
+        """Reads a term between quotes or slashes; None when they are part of a word."""
         text = self._text
-        if position < len(text) and text[position] in self._quotes and (inside := quoted(text, position)):
-            value, end = inside
-            if end >= len(text) or is_space(text[end]) or text[end] == ")":
-                if text[position] != "/":
-                    self._position = end
-                    return Pattern(value, False, Form.QUOTED, position, end)
-                if value:
-                    self._position = end
-                    return Pattern(value, False, Form.SLASHED, position, end)
-        stop = self._term_end(position)
-        self._position = stop
-        return Pattern(text[position:stop], False, Form.BARE, position, stop)
+        inside = quoted(text, position)
+        if inside is None:
+            return None
+        value, end = inside
+        slashed = text[position] == "/"
+        if (end < len(text) and not is_space(text[end]) and text[end] != ")") or (slashed and not value):
+            return None
+        self._position = end
+        return Pattern(value, False, SLASHED if slashed else QUOTED, position, end)
 
 
 def _only_filters(node: Node) -> bool:
-    return isinstance(node, Filter) or (
-        isinstance(node, Operator) and all(isinstance(leaf, Filter) for leaf in leaves(node))
-    )
+    if isinstance(node, Operator):
+        return all(map(_only_filters, node.operands))
+    return isinstance(node, Filter)
 
 
 def parse_tree(text: str, mode: PatternType) -> Query:
@@ -289,7 +294,7 @@ def parse_tree(text: str, mode: PatternType) -> Query:
     parser = Parser(text, mode)
     try:
         tree = parser.parse()
-        if isinstance(tree, Operator) and not groups_a_part(text, parser.groups):
+        if isinstance(tree, Operator) and tree.kind is OR and not groups_a_part(text, parser.groups):
             tree = hoist(tree)
         return Query(text, mode, tree, tuple(parser.empty))
     except QueryError as error:

@@ -9,7 +9,9 @@ from typing import Any
 LONGEST = 10_000
 """The length, in characters, from which a regular expression is refused unread: RE2 grows slow and loud."""
 
-_SURE = re.compile(r"(?:[^\\\[\](){}*+?|]|\\[.\-/dwsbDWSB])*+\Z")
+_PIECE = r"(?:(?:[^\\\[\](){}*+?|^$]|\\[.\-/dwsDWS])[*+?]?+(?![*+?])|[|^$](?![*+?])|\\[bB](?![*+?]))"
+_SURE = re.compile(rf"(?:{_PIECE}|\((?:\?:)?{_PIECE}*+\)[*+?]?+(?![*+?]))*+\Z")
+"""Surely a regular expression: characters and groups of them, with one quantifier each at the most."""
 
 
 def regexp_error(source: str) -> str | None:

@@ -16,14 +16,14 @@ WORD = re.compile(rf"[^{SPACE}]*+")
 ESCAPED_WORD = re.compile(rf"(?:[^{SPACE}\\]|\\.|\\\Z)*+", re.DOTALL)
 STUMP = re.compile(rf"(?:[^{SPACE}()\\]|\\.|\\\Z)*+", re.DOTALL)
 _CALLS = rf"(?:[^{SPACE}()\\]++|\\[^{SPACE}]|\((?:[^{SPACE}()\\:]++|\\[^{SPACE}])*+\))"
-BARE = re.compile(rf"{_CALLS}++(?=[{SPACE})]|\Z)")
+BALANCED = re.compile(rf"{_CALLS}++(?=[{SPACE})]|\Z)")
 """Text without spaces in which every parenthesis closes; what is inside of them groups nothing."""
-SIMPLE = re.compile(
-    rf"[{SPACE}]*+(?![\"'/(]|\Z|(?i:and|or|not)(?:[{SPACE}()]|\Z))"
-    rf"((-?+)([A-Za-z]*+)(:?+)({_CALLS}*+))(?=[{SPACE}]|\Z)"
-)
-"""A word that every pattern type reads alike, and its parts: all of it, ``-``, letters, a colon, the rest.
-Operators, groups and what begins with a quote or a slash are none."""
+_SIMPLE = rf"(?![\"'/()]|\Z|(?i:and|or|not)(?:[{SPACE}()]|\Z))((-?+)([A-Za-z]*+)(:?+)({_CALLS}*+))"
+SIMPLE = re.compile(rf"[{SPACE}]*+(?:{_SIMPLE}(?=[{SPACE})]|\Z))?+")
+"""Spaces, and the word behind them if every pattern type reads it alike. Groups hold the word and its parts:
+``-``, letters, a colon, the rest. Operators, groups and what begins with a quote or a slash are none."""
+SIMPLE_TEXT = re.compile(rf"[{SPACE}]*+(?:{_SIMPLE}(?=[{SPACE}]|\Z))?+")
+"""The same where parentheses are text."""
 FIELD_START = re.compile(r"-?([A-Za-z]+):")
 OPERATOR_WORD = re.compile(
     rf"(?i:(?<=[{SPACE})])(?:and|or)(?=[{SPACE}(])|(?<=\))(?:and|or)(?=\)|\Z)"
@@ -34,7 +34,11 @@ _INNER_WORD = re.compile(rf"(?i:and|or|not)(?=[{SPACE}(])")
 
 _INTERESTING = re.compile(rf"[{SPACE}()\\:]")
 _PARENTHESIS = re.compile(r"[()\\]")
-_STOPS = {delimiter: re.compile(rf"[\\{delimiter}]") for delimiter in "\"'/"}
+_QUOTED = {
+    delimiter: re.compile(rf"{delimiter}((?:[^{delimiter}\\]++|\\.)*+)({delimiter}?)", re.DOTALL)
+    for delimiter in "\"'/"
+}
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _WHITESPACE = "".join(re.findall(f"[{SPACE}]", "".join(map(chr, range(0x3001)))))
 _IS_SPACE = frozenset(_WHITESPACE)
@@ -123,13 +127,37 @@ def _is_field(piece: str) -> bool:
     return piece.removeprefix("-").lower() in NAMES
 
 
-def quoted(text: str, start: int) -> tuple[str, int] | None:
-    """Reads a quoted string or slashed regex that begins at ``start`` and keeps unknown escapes.
+def _kept(at: int, escaped: str) -> str:
+    return "\\" + escaped
+
+
+def quoted(text: str, start: int, unknown: Callable[[int, str], str] = _kept) -> tuple[str, int] | None:
+    """Reads a quoted string or slashed regex.
+
+    Args:
+        text: The query.
+        start: Where the delimiter stands that opens it.
+        unknown: What an unknown escape means, by its place and its character; it is kept as it is.
 
     Returns:
         What is inside and where it ends, or None when it is not closed.
     """
-    return _inside(text, start, _kept)
+    delimiter = text[start]
+    match = _QUOTED[delimiter].match(text, start)
+    if match is None:
+        return None
+    inside, closed = match.groups()
+    if "\\" in inside:
+        known = ESCAPES if delimiter != "/" else {}
+
+        def meant(escape: re.Match[str]) -> str:
+            escaped = escape[1]
+            if escaped == delimiter:
+                return escaped
+            return known.get(escaped) or unknown(start + 1 + escape.start(), escaped)
+
+        inside = _ESCAPE.sub(meant, inside)
+    return (inside, match.end()) if closed else None
 
 
 def quoted_value(text: str, start: int) -> tuple[str, int]:
@@ -142,7 +170,7 @@ def quoted_value(text: str, start: int) -> tuple[str, int]:
         QueryError: It has another escape, or is not closed.
     """
     delimiter = text[start]
-    inside = _inside(text, start, _refused)
+    inside = quoted(text, start, _refused)
     if inside is None:
         raise QueryError(
             Finding(
@@ -154,30 +182,6 @@ def quoted_value(text: str, start: int) -> tuple[str, int]:
             )
         )
     return inside
-
-
-def _inside(text: str, start: int, unknown: Callable[[int, str], str]) -> tuple[str, int] | None:
-    """Reads up to the delimiter that stands at ``start``; ``unknown`` says what an unknown escape means."""
-    delimiter = text[start]
-    known = ESCAPES if delimiter != "/" else {}
-    stop = _STOPS[delimiter]
-    position = start + 1
-    parts: list[str] = []
-    while match := stop.search(text, position):
-        at = match.start()
-        parts.append(text[position:at])
-        if text[at] == delimiter:
-            return "".join(parts), at + 1
-        escaped = text[at + 1 : at + 2]
-        if not escaped:
-            break
-        parts.append(escaped if escaped == delimiter else known.get(escaped) or unknown(at, escaped))
-        position = at + 2
-    return None
-
-
-def _kept(at: int, escaped: str) -> str:
-    return "\\" + escaped
 
 
 def _refused(at: int, escaped: str) -> str:

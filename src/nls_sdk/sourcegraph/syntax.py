@@ -37,6 +37,12 @@ class Kind(Enum):
     CONCAT = "concat"
 
 
+# Python 3.11 takes its time to find an enumeration's member, too long for every word of a query.
+KEYWORD, STANDARD, LITERAL, REGEXP, STRUCTURAL = PatternType
+BARE, QUOTED, SLASHED = Form
+AND, OR, CONCAT = Kind
+
+
 @frozen
 class Predicate:
     """A function in a filter's value, such as ``has.path(README)``.
@@ -157,7 +163,10 @@ def fold(kind: Kind, operands: Sequence[Node]) -> Node | None:
     if len(operands) < 2:
         return operands[0] if operands else None
     for node in operands:
-        if node.kind is kind if isinstance(node, Operator) else is_empty(node):
+        if isinstance(node, Operator):
+            if node.kind is kind:
+                break
+        elif not (node.value if isinstance(node, Filter) else node.text):
             break
     else:
         return Operator(kind, tuple(operands))

@@ -10,10 +10,10 @@ from .fields import COMMIT_FIELDS, FIELDS, Value
 from .findings import Finding, QueryError
 from .predicates import PREDICATES
 from .reading import parse
-from .syntax import Filter, Form, Pattern, PatternType, Query, leaves
+from .syntax import SLASHED, STRUCTURAL, Filter, Leaf, Pattern, PatternType, Query, leaves
 from .values import CHECKS, regexp_fault
 
-_SIMPLE = frozenset(name for name, field in FIELDS.items() if field.repeatable)
+_REPEATABLE = frozenset(name for name, field in FIELDS.items() if field.repeatable)
 _JOINT = COMMIT_FIELDS | {"rev", "repohasfile", "index"}
 
 
@@ -41,16 +41,14 @@ def _check(basic: BasicQuery, mode: PatternType) -> list[Finding]:
     seen: set[str] = set()
     for entry in basic.filters:
         name = entry.field
-        if name in _SIMPLE and not entry.negated and entry.predicate is None:
-            check = CHECKS.get(name)
-            if check is not None and (fault := check(entry.value)) is not None:
-                found.append(_at(entry, *fault))
-        else:
+        if entry.negated or entry.predicate or (name in seen and name not in _REPEATABLE):
             found += _check_filter(entry, seen)
+        elif fault := CHECKS[name](entry.value):
+            found.append(_at(entry, *fault))
         seen.add(name)
-    structural = mode is PatternType.STRUCTURAL
+    structural = mode is STRUCTURAL
     for term in leaves(basic.pattern):
-        if isinstance(term, Pattern) and (structural or term.form is Form.SLASHED):
+        if structural or term.form is SLASHED:
             found += _check_term(term, mode)
     if structural or not _JOINT.isdisjoint(seen):
         found += _check_together(basic.filters, structural=structural and basic.pattern is not None)
@@ -73,8 +71,7 @@ def _check_filter(entry: Filter, seen: set[str]) -> list[Finding]:
     else:
         # Only a repository that is searched has revisions; in one left out, @ is an ordinary character.
         excluded = entry.negated and field.value is Value.REPOSITORY
-        check = CHECKS.get("file" if excluded else entry.field)
-        fault = check(entry.value) if check is not None else None
+        fault = CHECKS["file" if excluded else entry.field](entry.value)
     if fault is not None:
         # The server looks at the values of these two before anything else, and at other values last.
         first = field.value in (Value.BOOLEAN, Value.COUNT)
@@ -82,11 +79,11 @@ def _check_filter(entry: Filter, seen: set[str]) -> list[Finding]:
     return found
 
 
-def _check_term(term: Pattern, mode: PatternType) -> Iterator[Finding]:
-    if mode is PatternType.STRUCTURAL:
+def _check_term(term: Leaf, mode: PatternType) -> Iterator[Finding]:
+    if mode is STRUCTURAL:
         if term.negated:
             yield _at(term, "structural_negated", "A structural search cannot be negated.", "Leave out NOT.")
-    elif term.form is Form.SLASHED and (fault := regexp_fault(term.text, "The search term")):
+    elif isinstance(term, Pattern) and (fault := regexp_fault(term.text, "The search term")):
         yield _at(term, *fault)
 
 
@@ -151,5 +148,5 @@ def _check_revisions(revisions: list[Filter], repositories: list[Filter]) -> Ite
             )
 
 
-def _at(leaf: Filter | Pattern, kind: str, message: str, fix: str) -> Finding:
+def _at(leaf: Leaf, kind: str, message: str, fix: str) -> Finding:
     return Finding(kind, leaf.start, leaf.end, message, fix)

@@ -171,6 +171,10 @@ def _nothing_fault(value: str) -> Fault | None:
     return "unrecognized_field", "The server no longer knows g:.", "Name the repositories with repo:."
 
 
+def _no_fault(value: str) -> Fault | None:
+    return None
+
+
 RULES: dict[Value, Callable[[str], Fault | None]] = {
     Value.LANGUAGE: _language_fault,
     Value.BOOLEAN: _boolean_fault,
@@ -187,8 +191,7 @@ RULES: dict[Value, Callable[[str], Fault | None]] = {
 
 
 CHECKS: dict[str, Callable[[str], Fault | None]] = {
-    name: lru_cache(maxsize=16384)(RULES[field.value])
+    name: lru_cache(maxsize=16384)(RULES[field.value]) if field.value in RULES else _no_fault
     for name, field in FIELDS.items()
-    if field.value in RULES
 }
 """The rule for the values of each filter by the filter's name, remembering its answers."""

@@ -19,12 +19,13 @@ from types import FrameType
 from typing import get_args
 
 from ..errors import NlsError, RunCancelled
-from ..events import Cancelled, Failed, Log, Terminal
+from ..events import Cancelled, Failed, Log, Succeeded, Terminal
 from ..rundir import RunDirectory
 from ..tasks import DryRun, Merge, Serve, Train
 from .devices import DeviceName
 from .failures import explain
 from .lifeline import end_with_stdin
+from .peers import peers, rank
 from .telling import Tell, open_teller
 
 _SETTINGS = {
@@ -51,14 +52,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault(name, value)
     # What is compiled for a GPU outlives this machine where the home folder does.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(options.home.absolute() / "cache" / "compiled"))
-    # One GPU is the recipe's; with several in sight the trainer would split its batches.
-    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
+    directory = RunDirectory(options.home.absolute(), options.run_id)
+    count = options.processes if directory.kind == Train.kind else 1
+    if not rank():
+        # No more GPUs than processes: with others in sight a trainer would split its batches.
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(seen.split(",")[:count])
     warnings.simplefilter("ignore", FutureWarning)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     if options.watch_stdin:
         end_with_stdin()
-    end = _run(RunDirectory(options.home.absolute(), options.run_id), tell, options.device, options.host)
+    others = ["--home", str(directory.home), "--device", options.device, options.run_id]
+    with peers(count, others, tell) as started:
+        end = _run(directory, tell, options.device, options.host)
+    if started and started.failed and not isinstance(end, Succeeded):
+        end = started.failed
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     tell(end)
@@ -67,9 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(directory: RunDirectory, tell: Tell, device: DeviceName, host: str) -> Terminal:
     try:
-        return _do(directory, tell, device, host)
-    except (_Stop, KeyboardInterrupt):
+        return _attempt(directory, tell, device, host)
+    except (_Stop, KeyboardInterrupt):  # At any moment, also while an error is explained.
         return Cancelled()
+
+
+def _attempt(directory: RunDirectory, tell: Tell, device: DeviceName, host: str) -> Terminal:
+    try:
+        return _do(directory, tell, device, host)
     except RunCancelled as error:
         return Cancelled(error.message)
     except Exception as error:
@@ -121,6 +135,12 @@ def _parser() -> argparse.ArgumentParser:
         "--host",
         default="127.0.0.1",
         help="the address that a server listens on; 0.0.0.0 in a container that is reached from outside",
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="processes that share the steps of a training, each on a GPU of its own where there are GPUs",
     )
     parser.add_argument(
         "--watch-stdin",

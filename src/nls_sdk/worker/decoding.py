@@ -44,6 +44,10 @@ class Sampling:
     seed: int | None = None
 
 
+Generate = Callable[[Sequence[int], Sampling, OnToken], None]
+"""Generates tokens after a prompt, as `Engine.generate` does."""
+
+
 class Engine(Protocol):
     """Generates tokens for one prompt at a time; `eos_ids` end an answer. Not thread-safe."""
 
@@ -52,6 +56,9 @@ class Engine(Protocol):
 
     def generate(self, prompt: Sequence[int], sampling: Sampling, on_token: OnToken) -> None:
         """Generate after `prompt`, giving each token to `on_token`, until a reason to stop."""
+
+    def next_logits(self, prompt: Sequence[int]) -> Any:
+        """The logits of the token after `prompt`, a float array of the vocabulary's size."""
 
     def close(self) -> None:
         """Free what the engine holds; safe to call twice."""
@@ -93,6 +100,11 @@ class TransformersEngine:
             generation_config=config,
             stopping_criteria=StoppingCriteriaList([_Callback(on_token)]),
         )
+
+    def next_logits(self, prompt: Sequence[int]) -> Any:
+        """See `Engine.next_logits`."""
+        with torch.inference_mode():
+            return self._model(torch.tensor([list(prompt)])).logits[0, -1].float().numpy()
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -193,6 +205,10 @@ class CTranslate2Engine:
         self._prefixes += 1
         return shared
 
+    def next_logits(self, prompt: Sequence[int]) -> Any:
+        """See `Engine.next_logits`."""
+        return np.array(self._generator.forward_batch([[self._tokens[i] for i in prompt]]))[0, -1]
+
     def close(self) -> None:
         """See `Engine.close`."""
         self._generator = None
@@ -246,11 +262,13 @@ class Job:
         prompt: Sequence[int],
         sampling: Sampling,
         stop: Sequence[str] = (),
+        generate: Generate | None = None,
     ) -> None:
-        """Prepare; nothing is decoded until `run`."""
+        """Prepare; nothing is decoded until `run`. `generate` stands in for the engine's own."""
         self.emit: Callable[[str], object] | None = None
         self._engine, self._tokenizer, self._prompt = engine, tokenizer, prompt
         self._sampling, self._stop = sampling, stop
+        self._generate = generate
         self._ids: list[int] = []
         self._text, self._sent = "", 0
         self._ended = self._cut = self._cancelled = False
@@ -262,7 +280,8 @@ class Job:
     def run(self) -> Completion:
         """Decode to the end, on the calling thread."""
         if not self._cancelled:
-            self._engine.generate(self._prompt, self._sampling, self._on_token)
+            generate = self._generate or self._engine.generate
+            generate(self._prompt, self._sampling, self._on_token)
         if not self._cut:
             self._text = self._decode()
         self._send(self._text)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..errors import ConfigError, RecipeError
+from .peers import rank, world_size
 
 if TYPE_CHECKING:
     import torch
@@ -16,10 +17,10 @@ DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 
 def choose_device(wanted: DeviceName = "auto") -> torch.device:
-    """The device to work on.
+    """The device to work on: of several processes that share a training, each has its own GPU.
 
     Raises:
-        ConfigError: A GPU is demanded, and there is none.
+        ConfigError: A GPU is demanded, and there is none; or there are fewer than processes.
     """
     import torch
 
@@ -30,7 +31,15 @@ def choose_device(wanted: DeviceName = "auto") -> torch.device:
             hint=f"torch {torch.__version__}: check `nvidia-smi` and that torch is a CUDA build, or choose "
             "another machine.",
         )
-    return torch.device("cuda", 0) if available and wanted != "cpu" else torch.device("cpu")
+    if not available or wanted == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.device_count() < world_size():
+        raise ConfigError(
+            f"{world_size()} processes are to share the training, and the machine shows "
+            f"{torch.cuda.device_count()} GPU(s).",
+            hint="Ask for as many processes as it has GPUs.",
+        )
+    return torch.device("cuda", rank())
 
 
 def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:

@@ -47,7 +47,7 @@ def explain(error: BaseException, kind: str) -> Failed:
     if "No space left on device" in text:
         return Failed("The disk is full.", hint=more_room)
     if type(error).__name__ == "OutOfMemoryError":
-        return Failed(f"The GPU ran out of memory{_numbers(text)}.", hint=less_memory(kind))
+        return Failed(f"The GPU ran out of memory{memory_numbers(text)}.", hint=less_memory(kind))
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return Failed("The machine ran out of memory.", hint=less_memory(kind))
     if isinstance(error, OSError) and error.filename is not None:
@@ -59,7 +59,7 @@ def explain(error: BaseException, kind: str) -> Failed:
     )
 
 
-def _numbers(text: str) -> str:
+def memory_numbers(text: str) -> str:
     """What torch says about the GPU's memory, in short."""
     sizes = re.search(
         r"Tried to allocate (\S+ \w+)\..*?total capacity of (\S+ \w+) of which (\S+ \w+) is free",

@@ -6,33 +6,25 @@ import gc
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from peft import PeftModel
+from transformers import AutoConfig
 
 from ..errors import RunFailed
 from ..events import Log, Succeeded
-from ..prompt import CHAT_TEMPLATE_KWARGS, prompt
 from ..rundir import RunDirectory, locate
 from ..tasks import Merge
 from .devices import DeviceName, choose_device, peak_memory
+from .fidelity import Answer, Fidelity, answers, cause, check_prompts, compare, questions
 from .files import whole_folder
 from .loading import fetch, load_model, load_tokenizer
 from .telling import Tell
 from .template import bake_defaults
 
-_PROBES = (
-    "python files with async functions",
-    "commits by alice about flaky tests since last month",
-    "where is the TODO about retries in github.com/acme/api?",
-)
-_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
-"""The largest difference between logits, as a share of the largest logit.
-
-In bfloat16 every merged weight is rounded to 8 bits, which alone moves logits by a percent or two.
-"""
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.gguf", "*.onnx", ".*")
 _TEMPLATE_FILE = "chat_template.jinja"
 
@@ -41,8 +33,8 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
     """Merge, and check that the saved model answers as base and adapter do together.
 
     Returns:
-        The output `model`; `max_difference` of its logits from those of base and adapter; `seconds`;
-        `peak_memory`.
+        The output `model`; `max_difference` of its logits from those of base and adapter; how many
+        answers were compared, `answers_compared`, and changed, `answers_changed`; `seconds`; `peak_memory`.
 
     Raises:
         NlsError: They cannot be merged, or the result differs.
@@ -59,9 +51,20 @@ def merge(directory: RunDirectory, task: Merge, tell: Tell, device: DeviceName =
         if task.dtype != "auto":
             _state_dtype(folder / "config.json", task.dtype)
         gc.collect()
-        difference = _check(folder, tokenizer, expected, chosen)
-        tell(Log(f"merged; its logits differ by {difference:.2g} at most"))
-    metrics = {"max_difference": difference, "seconds": time.monotonic() - started, **peak_memory()}
+        found = _check(folder, base, tokenizer, expected, chosen)
+        tell(
+            Log(
+                f"merged; over {found.answers} answers its logits differ by {found.max_difference:.2g} "
+                f"at most, and {found.changed} answers change where two tokens were as good as even"
+            )
+        )
+    metrics = {
+        "max_difference": found.max_difference,
+        "answers_compared": float(found.answers),
+        "answers_changed": float(found.changed),
+        "seconds": time.monotonic() - started,
+        **peak_memory(),
+    }
     return directory.write_done({"model": directory.output("model")}, metrics)
 
 
@@ -72,12 +75,12 @@ def _merge_weights(
     folder: Path,
     device: torch.device,
     dtype: torch.dtype | Literal["auto"],
-) -> list[torch.Tensor]:
-    """Save the merged weights. Returns the logits of base and adapter on the probes."""
+) -> list[Answer]:
+    """Save the merged weights. Returns what base and adapter answer together."""
     model = load_model(base, dtype, device)
     try:
         tuned = PeftModel.from_pretrained(model, adapter)
-        expected = _logits(tuned, tokenizer)
+        expected = answers(tuned, tokenizer, questions(device))
         merged = tuned.merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         if isinstance(error, torch.OutOfMemoryError):
@@ -115,35 +118,21 @@ def _state_dtype(config: Path, dtype: str) -> None:
         config.write_text(json.dumps({**values, name: dtype}, indent=2, ensure_ascii=False), "utf-8")
 
 
-def _check(folder: Path, tokenizer: Any, expected: list[torch.Tensor], device: torch.device) -> float:
-    """Load the saved folder as a server does and compare its logits. Returns the largest difference."""
+def _check(
+    folder: Path, base: Path, tokenizer: Any, expected: Sequence[Answer], device: torch.device
+) -> Fidelity:
+    """Load the saved folder as a server does, and compare how it is asked and what it answers."""
     model = load_model(folder, "auto", device)
-    tolerance = _TOLERANCE.get(model.dtype, _TOLERANCE[torch.bfloat16])
-    worst = 0.0
-    for probe, got, wanted in zip(_PROBES, _logits(model, tokenizer), expected, strict=True):
-        difference = float((got - wanted).abs().max())
-        allowed = tolerance * float(wanted.abs().max())
-        if not difference <= allowed:
-            raise RunFailed(
-                f"The merged model does not answer as base and adapter do: for {probe!r} its logits differ "
-                f"by {difference:.3g}, and {allowed:.3g} is allowed.",
-                hint="The run's adapter is untouched; please report this with the base model's name.",
-            )
-        worst = max(worst, difference)
-    return worst
-
-
-@torch.no_grad()
-def _logits(model: Any, tokenizer: Any) -> list[torch.Tensor]:
-    """The logits of each probe's prompt, (tokens, vocabulary), in float32 on the CPU."""
-    model.eval()
-    logits = []
-    for probe in _PROBES:
-        ids = tokenizer.apply_chat_template(
-            prompt(probe), add_generation_prompt=True, return_tensors="pt", **CHAT_TEMPLATE_KWARGS
-        )["input_ids"]
-        logits.append(model(ids.to(model.device)).logits[0].float().cpu())
-    return logits
+    rows = model.get_input_embeddings().weight.shape[0]
+    check_prompts(folder, tokenizer, load_tokenizer(folder), rows, [one.question for one in expected])
+    try:
+        return compare(model, expected)
+    except RunFailed as error:
+        reason = cause(folder, AutoConfig.from_pretrained(base), model)
+        raise RunFailed(
+            f"{error.message} Cause: {reason}.",
+            hint="The run's adapter is untouched; please report this with the base model's name.",
+        ) from None
 
 
 def _summary(error: Exception) -> str:

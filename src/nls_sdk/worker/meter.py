@@ -41,7 +41,7 @@ class Tally(msgspec.Struct):
     seconds: float = 0.0
 
 
-class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
+class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]  # untyped in some releases
     """Counts what the trainer does and tells `Progress`.
 
     Attributes:
@@ -59,6 +59,7 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
         self._every = logging_steps
         self._loss: torch.Tensor | None = None
         self._unread: list[torch.Tensor] = []
+        self._seen = (0, 0)
         self._rate = 0.0
         self._read_at = 0.0
         self._window = (0.0, 0, 0)
@@ -66,12 +67,10 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
     def count(self, examples: int, tokens: int, loss: torch.Tensor) -> None:
         """Add one forward pass: how much it saw, and its share of the step's loss."""
         self._loss = loss if self._loss is None else self._loss + loss
-        self.tally.tokens += tokens
-        self.tally.examples += examples
+        self._seen = (self._seen[0] + examples, self._seen[1] + tokens)
 
     def save(self, folder: Path) -> None:
-        """Write the sums beside a checkpoint."""
-        self._read(int(folder.name.rpartition("-")[2]))
+        """Write the sums, as last read, beside a checkpoint."""
         write_json(folder / _FILE, msgspec.to_builtins(self.tally))
 
     def load(self, folder: Path) -> None:
@@ -93,12 +92,18 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
         self._unread.append(self._loss)
         self._loss = None
         if state.global_step in (1, state.max_steps) or state.global_step % self._every == 0:
-            self._read(state.global_step)
+            self.read(state.global_step)
             self._report(state)
 
-    def _read(self, step: int) -> None:
-        """Bring in the losses up to a step. On a GPU this waits for it, so it is not done at every step."""
-        losses = _summed(self._unread) if self._unread else []
+    def read(self, step: int) -> None:
+        """Bring in what was counted up to a step, by all processes: each must call this at the same step.
+
+        On a GPU this waits for it, so it is not done at every step.
+        """
+        losses, (examples, tokens) = _summed(self._unread, self._seen) if self._unread else ([], (0, 0))
+        self.tally.examples += examples
+        self.tally.tokens += tokens
+        self._seen = (0, 0)
         for number, loss in enumerate(losses, step - len(losses) + 1):
             if not math.isfinite(loss):
                 raise RunFailed(
@@ -143,10 +148,11 @@ class Meter(TrainerCallback):  # type: ignore[misc, unused-ignore]
         self._window = (tally.seconds, tally.tokens, tally.examples)
 
 
-def _summed(losses: list[torch.Tensor]) -> list[float]:
-    """Each step's loss; of several processes each has its share."""
-    stacked = torch.stack(losses)
+def _summed(losses: list[torch.Tensor], seen: tuple[int, int]) -> tuple[list[float], tuple[int, int]]:
+    """Each step's loss, and examples and tokens; of several processes each has its share."""
+    counted = losses[0].new_tensor(seen, dtype=torch.float64)
+    stacked = torch.cat([torch.stack(losses).double(), counted])
     if torch.distributed.is_initialized():
         torch.distributed.all_reduce(stacked)
-    values: list[float] = stacked.tolist()
-    return values
+    *values, examples, tokens = stacked.tolist()
+    return values, (int(examples), int(tokens))

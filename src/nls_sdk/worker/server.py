@@ -27,11 +27,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from jinja2 import TemplateError
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from transformers import AutoTokenizer, GenerationConfig, PretrainedConfig
 
 from . import API_KEY_ENV
-from .decoding import Completion, Job, Sampling, load_engine
+from .constrained import GrammarError, Grammars, generate_within
+from .decoding import Completion, Generate, Job, Sampling, load_engine
+from .server_time import ServerTime
 
 MODEL_ID = "llm"
 
@@ -62,6 +64,7 @@ class ChatModel:
             eos |= set(own) if isinstance(own, list) else {own}
         vocabulary = self._tokenizer.convert_ids_to_tokens(list(range(len(self._tokenizer))))
         self.engine = load_engine(model_dir, sorted(eos - {None}), vocabulary)
+        self._grammars: Grammars | None = None
 
     def prompt(self, body: Mapping[str, Any]) -> list[int]:
         """The tokens of the request's messages, as the chat template renders them."""
@@ -96,7 +99,30 @@ class ChatModel:
         top_p = _number(body, "top_p", 1.0, 1e-6, 1.0)
         seed = _number(body, "seed", 0, -(2**63), 2**63 - 1) if body.get("seed") is not None else None
         sampling = Sampling(max_tokens, temperature, top_p, seed)
-        return Job(self.engine, self._tokenizer, prompt, sampling, stop)
+        generate = (
+            self._within(body["structured_outputs"], sampling) if body.get("structured_outputs") else None
+        )
+        return Job(self.engine, self._tokenizer, prompt, sampling, stop, generate)
+
+    def _within(self, asked: Any, sampling: Sampling) -> Generate:
+        """What decodes under the grammar that a request asks for."""
+        grammar = asked.get("grammar") if isinstance(asked, dict) and len(asked) == 1 else None
+        if not isinstance(grammar, str):
+            raise ApiError(400, "structured_outputs must hold a grammar alone.", param="structured_outputs")
+        if sampling.temperature > 0:
+            raise ApiError(400, "Under a grammar, temperature must be 0.", param="temperature")
+        try:
+            if self._grammars is None:
+                width = max(len(self.engine.next_logits([0])), len(self._tokenizer))
+                self._grammars = Grammars(self._tokenizer, self.engine.eos_ids, width)
+            matcher = self._grammars.matcher(grammar)
+        except ImportError:
+            raise ApiError(
+                400, "This server has no llguidance, which grammars need.", param="structured_outputs"
+            ) from None
+        except GrammarError as error:
+            raise ApiError(400, f"Not a grammar: {error}", param="structured_outputs") from None
+        return lambda *call: generate_within(self.engine, matcher, *call)
 
 
 def _message(message: Any) -> dict[str, Any]:
@@ -119,7 +145,7 @@ def _number(body: Mapping[str, Any], name: str, default: float, low: float, high
 
 
 class _Gate:
-    """Checks the key, times the answer and reports use, for every path but `/health`."""
+    """Checks the key and reports use, for every path but `/health`."""
 
     def __init__(
         self, app: ASGIApp, api_key: str | None, in_use: Callable[[], AbstractContextManager[None]]
@@ -131,20 +157,12 @@ class _Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == "/health":
             return await self._app(scope, receive, send)
-        start = time.perf_counter()
-
-        async def timed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                spent = b"%.2f" % ((time.perf_counter() - start) * 1000)
-                message["headers"] = [*message["headers"], (b"x-server-time-ms", spent)]
-            await send(message)
-
         given = dict(scope["headers"]).get(b"authorization", b"")
         if self._expected is not None and not hmac.compare_digest(given, self._expected):
             error = ApiError(401, "Wrong or missing API key.", "invalid_api_key")
-            return await error.response(scope, receive, timed)
+            return await error.response(scope, receive, send)
         with self._in_use():
-            await self._app(scope, receive, timed)
+            await self._app(scope, receive, send)
 
 
 def create_app(
@@ -178,6 +196,7 @@ def create_app(
     handlers: dict[Any, Any] = dict.fromkeys([ApiError, HTTPException, Exception], _on_error)
     app = FastAPI(lifespan=lifespan, openapi_url=None, exception_handlers=handlers)
     app.add_middleware(_Gate, api_key=api_key, in_use=in_use)
+    app.add_middleware(ServerTime)
     card: dict[str, Any] = {"id": model_name, "object": "model", "created": int(time.time())}
     card |= {"owned_by": "nls-sdk", "max_model_len": model.max_model_len}
 

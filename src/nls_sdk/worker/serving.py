@@ -17,16 +17,22 @@ from ..endpoint import Endpoint
 from ..errors import ConfigError, NlsError, RunFailed
 from ..events import Cancelled, Log, Ready
 from ..prompt import CHAT_TEMPLATE_KWARGS
-from ..rundir import RunDirectory
-from ..tasks import Serve, ServeConfig
+from ..rundir import RunDirectory, locate
+from ..serve_config import ServeConfig
+from ..tasks import Serve
 from . import API_KEY_ENV
 from .devices import DeviceName, choose_device
 from .loading import context_length, fetch
 from .telling import Tell
-from .vllm_command import executable
+from .vllm_command import LocalAdapter, executable
 
 LOOPBACK = "127.0.0.1"
-_WARM_UP = "python files with async functions"
+_WARM_UP = (
+    "python files with async functions",
+    "commits by alice about flaky tests since last month",
+    "where is the TODO about retries in github.com/acme/api?",
+    "go files that mention a timeout, but no tests",
+)
 
 
 class IdleClock:
@@ -95,11 +101,16 @@ def serve(
         tell(Log(f"serving {model} with {server}"))
         # vLLM refuses a limit beyond the model's own.
         config = attrs.evolve(task.config, max_length=min(task.config.max_length, context_length(model)))
+        adapters = tuple(
+            LocalAdapter(adapter.name, locate(directory.home, adapter.artifact)) for adapter in task.adapters
+        )
         if engine == "vllm":
             from .vllm_engine import serve_vllm
 
-            return serve_vllm(model, config, listener, key, tell)
-        return _serve_here(model, config, listener, key, tell)
+            return serve_vllm(
+                model, config, listener, key, tell, caches=directory.home / "cache", adapters=adapters
+            )
+        return _serve_here(model, config, listener, key, tell, adapters)
 
 
 def choose_engine(
@@ -145,22 +156,51 @@ def bind(port: int, host: str = LOOPBACK) -> socket.socket:
 
 
 def warm_up(url: str, config: ServeConfig, key: str | None, tell: Tell) -> None:
-    """Have one real request answered, and only then tell `Ready`.
+    """Have real requests answered, and only then tell `Ready`: the first user's is as fast as any later one.
+
+    The last of them is under the grammar, which a server compiles when it first needs it.
 
     Raises:
-        NlsError: The server does not answer it.
+        NlsError: The server does not answer.
     """
-    endpoint = Endpoint(url, api_key=key, model=config.model_name, max_tokens=8, timeout=300.0)
-    started = time.monotonic()
-    endpoint.translate(_WARM_UP)
-    tell(Log(f"the first request took {time.monotonic() - started:.2f} s"))
+    endpoint = Endpoint(
+        url, api_key=key, model=config.model_name, max_tokens=32, timeout=300.0, decoding="free"
+    )
+    times = []
+    for question in _WARM_UP:
+        started = time.monotonic()
+        endpoint.translate(question)
+        times.append(time.monotonic() - started)
+    text = f"the first request took {times[0]:.2f} s, the last of {len(times)} {times[-1]:.3f} s"
+    try:
+        started = time.monotonic()
+        endpoint.translate(_WARM_UP[0], decoding="grammar")
+        text += f", one under the grammar {time.monotonic() - started:.2f} s"
+    except NlsError as error:
+        text += f"; it knows no grammar: {error.message}"
+    tell(Log(text))
     tell(Ready(url, config.model_name))
 
 
 def _serve_here(
-    model: Path, config: ServeConfig, listener: socket.socket, key: str | None, tell: Tell
+    model: Path,
+    config: ServeConfig,
+    listener: socket.socket,
+    key: str | None,
+    tell: Tell,
+    adapters: tuple[LocalAdapter, ...],
 ) -> Cancelled:
     """Serve with our own server, in this process."""
+    if adapters:
+        raise ConfigError(
+            "The server for a CPU serves no adapters beside their base.",
+            hint="Merge each and deploy it by itself, or serve on a GPU, where vLLM does.",
+        )
+    if config.precision == "fp8":
+        raise ConfigError(
+            "precision = 'fp8' needs a GPU: the server for a CPU decodes in float32.",
+            hint="Leave precision out, or serve where there is a GPU and vLLM.",
+        )
     from . import server
 
     clock = IdleClock(config.idle_timeout)

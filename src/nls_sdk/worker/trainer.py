@@ -16,6 +16,7 @@ from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from ..errors import RecipeError
 from ..recipe import Recipe
 from .data import Row
 from .files import publish
@@ -39,7 +40,13 @@ def lora_config(recipe: Recipe) -> LoraConfig:
 
 
 def sft_config(
-    recipe: Recipe, staging: Path, dtype: torch.dtype, device: torch.device, *, whole_steps: bool = False
+    recipe: Recipe,
+    staging: Path,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    whole_steps: bool = False,
+    processes: int = 1,
 ) -> SFTConfig:
     """The recipe's training, in TRL's terms.
 
@@ -48,11 +55,15 @@ def sft_config(
         staging: Where checkpoints are written before they are published.
         dtype: What the weights are held in.
         device: What the training runs on.
-        whole_steps: Hand over a whole optimizer step's examples at once.
+        whole_steps: Hand over a whole optimizer step's examples at once, to each process.
+        processes: How many share a step.
+
+    Raises:
+        RecipeError: They cannot share it evenly.
     """
-    batch, accumulation = recipe.per_device_batch_size, recipe.gradient_accumulation_steps
-    if whole_steps:
-        batch, accumulation = batch * accumulation, 1
+    batch, accumulation = (
+        (recipe.effective_batch_size, 1) if whole_steps else _share_of_step(recipe, processes)
+    )
     return SFTConfig(
         output_dir=str(staging),
         num_train_epochs=recipe.epochs,
@@ -83,7 +94,20 @@ def sft_config(
     )
 
 
-class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
+def _share_of_step(recipe: Recipe, processes: int) -> tuple[int, int]:
+    """Examples of a forward pass, and forward passes, of each process in one optimizer step."""
+    batch, accumulation = recipe.per_device_batch_size, recipe.gradient_accumulation_steps
+    if accumulation % processes == 0:
+        return batch, accumulation // processes
+    if batch % processes == 0:
+        return batch // processes, accumulation
+    raise RecipeError(
+        f"{processes} processes cannot share steps of {accumulation} x {batch} examples evenly.",
+        hint=f"Make gradient_accumulation_steps or per_device_batch_size a multiple of {processes}.",
+    )
+
+
+class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]  # untyped in some releases
     """`SFTTrainer` whose checkpoints appear whole or not at all, and which counts what it does."""
 
     def __init__(
@@ -132,19 +156,21 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
 
     def _newest(self) -> str | None:
         self._checkpoints.mkdir(parents=True, exist_ok=True)
-        newest: str | None = get_last_checkpoint(str(self._checkpoints))  # type: ignore[no-untyped-call]
+        find: Any = get_last_checkpoint  # It has no types.
+        newest: str | None = find(str(self._checkpoints))
         return newest
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """TRL's loss, counted."""
-        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
+        compute: Any = super().compute_loss  # It has no types.
+        loss = compute(model, inputs, return_outputs, num_items_in_batch)
         if model.training:
-            tokens = int(inputs["attention_mask"].sum())
-            self._meter.count(
-                len(inputs["input_ids"]), tokens, (loss[0] if return_outputs else loss).detach()
-            )
+            counted = (loss[0] if return_outputs else loss).detach()
+            # Of several processes each has its share times their number, since DDP takes a mean of gradients.
+            share = counted / self.args.world_size
+            self._meter.count(len(inputs["input_ids"]), int(inputs["attention_mask"].sum()), share)
         return loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> StepSampler:
@@ -156,9 +182,11 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if self.state.global_step >= self.state.max_steps:
             return
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+        save: Any = super()._save_checkpoint  # It has no types.
+        save(model, trial)
         name = f"checkpoint-{self.state.global_step}"
         staged = self._staging / name
+        self._meter.read(self.state.global_step)
         self.accelerator.wait_for_everyone()
         if not self.args.should_save:
             return

@@ -23,6 +23,7 @@ from .files import whole_folder
 from .lean.trainer import LeanTrainer, why_not_lean
 from .loading import context_length, fetch, load_model, load_tokenizer
 from .meter import Meter
+from .peers import rank, world_size
 from .telling import Tell
 from .trainer import AdapterTrainer, sft_config
 
@@ -76,17 +77,26 @@ def open_trainer(
     """The trainer of a new adapter on the model, which is changed in place."""
     if (peak := peak_rate(shop.device)) is not None:
         # Forward, and back through frozen weights, which get no gradient: two products each way.
-        meter.work = (4.0 * shop.model.num_parameters(), peak)
+        meter.work = (4.0 * shop.model.num_parameters(), peak * world_size())
     reason = why_not_lean(shop.model, recipe)
     if reason is not None:
         meter.tell(Log(f"TRL's own step trains, and not the lean one: {reason}"))
     kind = AdapterTrainer if reason else LeanTrainer
-    config = sft_config(recipe, checkpoints / ".staging", shop.dtype, shop.device, whole_steps=reason is None)
+    config = sft_config(
+        recipe,
+        checkpoints / ".staging",
+        shop.dtype,
+        shop.device,
+        whole_steps=reason is None,
+        processes=world_size(),
+    )
     return kind(shop.model, shop.tokenizer, rows, recipe, config, checkpoints, meter)
 
 
 def train(directory: RunDirectory, task: Train, tell: Tell, device: DeviceName = "auto") -> Succeeded:
     """Train an adapter, or go on where an earlier attempt was killed.
+
+    Of several processes that share it, each does this, and the first one saves and answers.
 
     Raises:
         NlsError: It cannot be trained; the message says why.
@@ -97,6 +107,8 @@ def train(directory: RunDirectory, task: Train, tell: Tell, device: DeviceName =
     if (step := trainer.resume_from()) is not None:
         tell(Log(f"resuming from the checkpoint of step {step}"))
     trainer.run()
+    if rank():
+        return Succeeded()
     save_adapter(trainer.model, directory.path / "adapter", base=shop.base)
     outputs: dict[str, Artifact] = {"adapter": directory.output("adapter")}
     return directory.write_done(outputs, training_metrics(meter, trainer.state.global_step))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import signal
 import socket
@@ -17,15 +16,17 @@ from pathlib import Path
 import httpx
 
 from ..errors import RunFailed
-from ..events import Cancelled
-from ..tasks import ServeConfig
+from ..events import Cancelled, Log
+from ..serve_config import ServeConfig
 from .serving import LOOPBACK, IdleClock, warm_up
+from .start_times import StartTimes
 from .telling import Tell
-from .vllm_command import command
+from .vllm_command import LocalAdapter, command, environment
 
 _START_TIMEOUT = 900.0
 """Seconds for loading and compiling; a large model on a cold disk takes minutes."""
 _POLL = 1.0
+_START_POLL = 0.1
 _LAST_WORDS = 15
 _RUNNING = re.compile(r"^vllm:num_requests_(?:running|waiting)\b.*\s(\S+)$", re.M)
 _SERVED = re.compile(r"^vllm:request_success_total\b.*$", re.M)
@@ -33,7 +34,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve_vllm(
-    model: Path, config: ServeConfig, listener: socket.socket, key: str | None, tell: Tell
+    model: Path,
+    config: ServeConfig,
+    listener: socket.socket,
+    key: str | None,
+    tell: Tell,
+    *,
+    caches: Path,
+    adapters: tuple[LocalAdapter, ...] = (),
 ) -> Cancelled:
     """Serve until the idle timeout.
 
@@ -42,17 +50,20 @@ def serve_vllm(
         config: How it is served.
         listener: Bound to the port to serve on; closed here, since vLLM binds it itself.
         key: What clients must send; vLLM reads it from its environment.
-        tell: Told when it is ready.
+        tell: Told when it is ready, and what its start took.
+        caches: Where what it compiles is kept for the next start.
+        adapters: Adapters served beside the model.
 
     Raises:
         RunFailed: vLLM ended or did not answer; the message has its last words.
     """
     host, port = listener.getsockname()[:2]
     listener.close()
-    environment = os.environ | ({"VLLM_API_KEY": key} if key else {})
+    secret = {"VLLM_API_KEY": key} if key else {}
+    started = StartTimes()
     child = subprocess.Popen(
-        command(model, config, port, host),
-        env=environment,
+        command(model, config, port, host, adapters),
+        env=environment(config, caches) | secret,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -61,10 +72,11 @@ def serve_vllm(
         preexec_fn=_die_with_parent if sys.platform == "linux" else None,
     )
     last_words: deque[str] = deque(maxlen=_LAST_WORDS)
-    threading.Thread(target=_forward, args=(child, last_words), daemon=True).start()
+    threading.Thread(target=_forward, args=(child, last_words, started), daemon=True).start()
     try:
         url = f"http://{LOOPBACK}:{port}"
         _await_health(child, url, last_words)
+        tell(Log(started.told()))
         warm_up(f"{url}/v1", config, key, tell)
         return _await_idle(child, url, IdleClock(config.idle_timeout), last_words)
     finally:
@@ -80,7 +92,7 @@ def _await_health(child: subprocess.Popen[str], url: str, last_words: deque[str]
                 return
         except httpx.HTTPError:
             pass
-        time.sleep(_POLL)
+        time.sleep(_START_POLL)
     raise RunFailed(f"vLLM was not ready after {_START_TIMEOUT:g} s.", hint="The run's log has its output.")
 
 
@@ -88,7 +100,7 @@ def _await_idle(
     child: subprocess.Popen[str], url: str, clock: IdleClock, last_words: deque[str]
 ) -> Cancelled:
     served_before: list[str] = []
-    while clock.seconds_left > 0:
+    while True:
         _check_alive(child, last_words)
         try:
             now = httpx.get(f"{url}/metrics", timeout=5.0, trust_env=False).text
@@ -98,8 +110,9 @@ def _await_idle(
         if served != served_before or any(float(count) for count in _RUNNING.findall(now)):
             served_before = served
             clock.touch()
-        time.sleep(min(_POLL, max(clock.seconds_left, 0.0)))
-    return Cancelled(clock.reason)
+        if (left := clock.seconds_left) <= 0:
+            return Cancelled(clock.reason)
+        time.sleep(min(_POLL, left))
 
 
 def _check_alive(child: subprocess.Popen[str], last_words: deque[str]) -> None:
@@ -112,10 +125,11 @@ def _check_alive(child: subprocess.Popen[str], last_words: deque[str]) -> None:
     raise RunFailed(f"vLLM ended with code {code}: {cause}", hint="The run's log has all of its output.")
 
 
-def _forward(child: subprocess.Popen[str], last_words: deque[str]) -> None:
+def _forward(child: subprocess.Popen[str], last_words: deque[str], started: StartTimes) -> None:
     assert child.stdout is not None
     for line in child.stdout:
         last_words.append(line)
+        started.hear(line)
         sys.stderr.write(line)
         sys.stderr.flush()
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from attrs import evolve
+
 from nls_sdk.artifacts import Artifact
 from nls_sdk.errors import ArtifactError
 from nls_sdk.events import Event, Progress, Succeeded
 from nls_sdk.providers import Estimate, RunRecord
+from nls_sdk.recipe import Recipe
 from nls_sdk.rundir import locate
-from nls_sdk.tasks import Base, Serve, Task, Train
+from nls_sdk.tasks import Base, DryRun, Serve, Task, Train
 
 
 def estimate(
@@ -32,10 +35,12 @@ def estimate(
         if run.state == "succeeded" and run.task.kind == task.kind and _base(run.task) == _base(task)
     ]
     if not like:
-        return Estimate(None, 0.0, f"no {task.kind} of this base model has finished on this machine yet")
+        basis = f"no {task.kind} of this base model has finished on this machine yet"
+        return Estimate(None, 0.0, basis + (_memory(task, runs) if isinstance(task, Train) else ""))
     model = like[-1]
     if isinstance(task, Train):
-        return _by_examples(model, events(model.run_id), _examples(home, task))
+        judged = _by_examples(model, events(model.run_id), _examples(home, task))
+        return evolve(judged, basis=judged.basis + _memory(task, runs))
     seconds = model.updated - model.created
     return Estimate(seconds, 0.0, f"{model.run_id} on this machine: {seconds:.0f} s")
 
@@ -57,6 +62,29 @@ def _by_examples(model: RunRecord, events: Sequence[Event], asked: float) -> Est
         f"{seen:,.0f} examples; this has {asked:,.0f}"
     )
     return Estimate(rest + seconds * asked / seen, 0.0, basis)
+
+
+def _memory(task: Train, runs: Sequence[RunRecord]) -> str:
+    """What the GPU held in a training or dry run with the same needs; nothing where none is known."""
+    for run in reversed(runs):
+        match run.task, run.end:
+            case (Train() | DryRun() as earlier, Succeeded(metrics=metrics)):
+                held = metrics.get("peak_gpu_bytes")
+                if held and _base(earlier) == _base(task) and _needs(earlier.recipe) == _needs(task.recipe):
+                    return f"; {held / 1e9:.1f} GB of GPU memory, as {run.run_id} held"
+    return ""
+
+
+def _needs(recipe: Recipe) -> tuple[object, ...]:
+    """What decides how much memory a training needs, beside its base model and the length of its examples."""
+    return (
+        recipe.effective_batch_size,
+        recipe.lora_r,
+        recipe.target_modules,
+        recipe.dtype,
+        recipe.gradient_checkpointing,
+        recipe.max_length,
+    )
 
 
 def _besides_training(model: RunRecord, events: Sequence[Event]) -> float:

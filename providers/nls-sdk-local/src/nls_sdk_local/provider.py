@@ -50,6 +50,7 @@ class LocalProvider:
         home: str | Path | None = None,
         *,
         gpu: str | bool | None = None,
+        processes: int = 1,
         worker: str | Sequence[str] | None = None,
     ) -> None:
         """Choose where runs live and how they run; nothing is started or written yet.
@@ -58,11 +59,13 @@ class LocalProvider:
             home: The folder that holds artifacts and runs; NLS_HOME, else the user's data folder.
             gpu: Demand a GPU (True), or one whose name holds this text (`H100`); False hides it from the
                 jobs; None takes what is there.
+            processes: Processes that share the steps of a training, each on a GPU of its own; what is learnt
+                stays the recipe's. Without GPUs they share the CPU.
             worker: The command that runs a job, such as another Python's `[PYTHON, "-m", "nls_sdk.worker"]`,
                 or the same as one text.
 
         Raises:
-            ConfigError: The demanded GPU is not there, or the system cannot run jobs.
+            ConfigError: The demanded GPUs are not there, or the system cannot run jobs.
         """
         if sys.platform == "win32":
             raise ConfigError(
@@ -70,7 +73,10 @@ class LocalProvider:
             )
         self.home = Path(home or _default_home()).expanduser().resolve()
         self._worker = shlex.split(worker) if isinstance(worker, str) else worker and list(worker)
-        self._gpu = "" if gpu is False else _demand(gpu) if gpu else None
+        if processes < 1:
+            raise ConfigError(f"local: processes = {processes!r}, but it must be at least 1.")
+        self._processes = processes
+        self._gpu = "" if gpu is False else _demand(gpu, processes) if gpu else None
 
     def check(self) -> Sequence[Check]:
         """Whether jobs can run here: home folder, disk, memory, GPU, the worker's packages, the server."""
@@ -254,6 +260,8 @@ class LocalProvider:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpu
         if self._gpu:
             worker = [*worker, "--device", "cuda"]
+        if self._processes > 1:
+            worker = [*worker, "--processes", str(self._processes)]
         with (run.path / "supervisor.log").open("ab") as complaints:
             process = subprocess.Popen(
                 [sys.executable, "-m", "nls_sdk_local.supervisor", str(self.home), run.run_id, *worker],
@@ -273,8 +281,8 @@ def _default_home() -> str:
     return os.environ.get("NLS_HOME") or user_data_dir("nls_sdk")
 
 
-def _demand(gpu: str | bool) -> str:
-    """The UUID of the first GPU that fits the demand."""
+def _demand(gpu: str | bool, count: int) -> str:
+    """The UUIDs of the first GPUs that fit the demand."""
     from .machine import gpus
 
     seen = gpus()
@@ -283,10 +291,12 @@ def _demand(gpu: str | bool) -> str:
             f"gpu={gpu!r} is demanded, but this machine shows no NVIDIA GPU.",
             hint="Leave gpu out to run on the CPU, or take a provider that has one.",
         )
-    for one in seen:
-        if gpu is True or str(gpu).lower() in one.description.lower():
-            return one.uuid
-    has = "; ".join(one.description for one in seen)
-    raise ConfigError(
-        f"gpu={gpu!r} is demanded, but this machine has {has}.", hint="Demand one of these, or leave gpu out."
-    )
+    fit = [one.uuid for one in seen if gpu is True or str(gpu).lower() in one.description.lower()]
+    if len(fit) < count:
+        has = "; ".join(one.description for one in seen)
+        times = f" {count} times" if count > 1 else ""
+        raise ConfigError(
+            f"gpu={gpu!r} is demanded{times}, but this machine has {has}.",
+            hint="Demand one of these, or leave gpu out.",
+        )
+    return ",".join(fit[:count])

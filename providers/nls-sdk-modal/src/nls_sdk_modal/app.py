@@ -163,6 +163,7 @@ def _surroundings(
             "HF_HOME": f"{CACHE}/huggingface",
             "VLLM_CACHE_ROOT": f"{CACHE}/vllm",
             "TORCHINDUCTOR_CACHE_DIR": f"{CACHE}/inductor",
+            "TRITON_CACHE_DIR": f"{CACHE}/triton",
             **(env or {}),
         },
     }

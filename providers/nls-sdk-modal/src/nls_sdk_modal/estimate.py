@@ -16,8 +16,14 @@ from .rates import MEMORY, Price, model_of
 OVERHEAD = 90.0
 """Seconds for the machine, the weights and the libraries, before the first step; a guess."""
 
-_STEP = 0.44
-"""Seconds of a step of 8 examples of 81 tokens, Qwen3-1.7B, plain TRL on one H200, 2026-11-23."""
+_STEP = 0.014
+"""Seconds of a step of 8 examples of 81 tokens, Qwen3-1.7B, on one H200; benchmarks/train_speed.py."""
+
+_PACE = 970.0
+"""Examples a second of the same, in steps of 64 and more."""
+
+_PLAIN_STEP = 0.56
+"""Seconds of a step of 8 to 32, where TRL's own step trains."""
 
 _MEASURED_BATCH = 8
 _MEASURED_SIZE = 1.7
@@ -93,11 +99,15 @@ def _training(task: Train, like: Sequence[RunRecord], asked: float) -> tuple[flo
             )
     size = _billions(task.base, task.recipe) or _MEASURED_SIZE
     batch = task.recipe.effective_batch_size
-    # Small batches cost launches, not arithmetic: a step's time hardly depends on its size below this.
-    step = _STEP * max(1.0, batch / (4 * _MEASURED_BATCH)) * max(1.0, size / _MEASURED_SIZE)
+    if task.recipe.lora_dropout or task.recipe.gradient_checkpointing:
+        # Small batches cost launches, not arithmetic: a step's time hardly depends on its size below this.
+        step = _PLAIN_STEP * max(1.0, batch / (4 * _MEASURED_BATCH))
+    else:
+        step = max(_STEP, batch / _PACE)
+    step *= max(1.0, size / _MEASURED_SIZE)
     return (
         OVERHEAD + step * asked / batch,
-        f"nothing like it has run yet: {asked / batch:.0f} steps of about {step:.2f} s, as on one H200, and "
+        f"nothing like it has run yet: {asked / batch:.0f} steps of about {step:.3f} s, as on one H200, and "
         f"{OVERHEAD:.0f} s to start",
     )
 

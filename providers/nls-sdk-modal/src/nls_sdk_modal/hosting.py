@@ -164,6 +164,8 @@ class Host:
         self._tracker = open_tracker(self._task, environment, self._tell)
         self._committer.touch()
         command = [sys.executable, "-m", "nls_sdk.worker", "--home", str(self._home)]
+        if self.asked.gpus > 1:
+            command += ["--processes", str(self.asked.gpus)]
         return subprocess.Popen(
             [*command, "--device", self.asked.device, "--host", "0.0.0.0", "--watch-stdin", self._run.run_id],  # noqa: S104  # the container's router comes from outside
             cwd=self._run.path,

@@ -130,6 +130,12 @@ class Asked:
     proxy_auth: bool = False
     reached: Progress | None = None
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs share a training: `H100:2` is two."""
+        count = self.gpu.partition(":")[2]
+        return int(count) if count.isdigit() else 1
+
     @classmethod
     def of(cls, task: Task, **more: Any) -> Asked:
         """What is asked by a task."""

@@ -295,7 +295,7 @@ class ModalProvider:
             return
         self._volume.remove(f"{seen.attempt.leases}/{self._client}")
         if not self._settler.is_owned(seen, but=self._client):
-            self.cancel(run_id)
+            self._settler.leave(seen)
 
     # Finding
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from attrs import evolve
@@ -16,9 +15,9 @@ from nls_sdk.tasks import Serve
 from . import calls, locks
 from .layout import Asked, Attempt
 from .records import Seen, see_all
+from .together import together
 from .volume import RunsVolume
 
-_AT_ONCE = 16
 _UNCALLED, _SILENT, _UNDEPLOYED = 30.0, 30.0, 1800.0
 """Seconds after which a claim is given up as its client died: a job that has no call; a server that has no
 app, as its image may be built meanwhile, after as long without a sign of life, or in any case at last."""
@@ -46,15 +45,10 @@ class Settler:
         """The same attempts, those with their end that have come to one."""
         living = {seen.run_id for seen in found if not seen.end}
         apps = calls.live_apps(self._environment) if any(map(self._may_have_app, found)) else {}
-        with ThreadPoolExecutor(_AT_ONCE) as askers:
-            return list(
-                askers.map(
-                    lambda seen: (
-                        self._settle(seen, apps) if seen.run_id in living else self._tidy(seen, apps)
-                    ),
-                    found,
-                )
-            )
+        return together(
+            lambda seen: self._settle(seen, apps) if seen.run_id in living else self._tidy(seen, apps),
+            found,
+        )
 
     def cancel(self, seen: Seen, reason: str = "cancelled") -> None:
         """End a run, and see that no machine of it is left."""
@@ -64,6 +58,10 @@ class Settler:
             # What it told until now counts; what a dying container tells later does not.
             seen = next(iter(see_all(self._volume, seen.run_id)), seen)
             seen = self._declare(seen, Cancelled(reason))
+        self._stop(seen)
+
+    def leave(self, seen: Seen) -> None:
+        """Stop a server as its last client ends, which can no longer write to the Volume: a reader will."""
         self._stop(seen)
 
     def is_owned(self, seen: Seen, *, but: str = "") -> bool:
@@ -105,9 +103,10 @@ class Settler:
     def _server_end(self, seen: Seen, apps: dict[str, str], age: float) -> Terminal | None:
         if seen.call is None:
             return _uncalled() if age > _UNDEPLOYED or self._is_silent(seen) else None
+        was_left = seen.asked.lease and not seen.detached and not self.is_owned(seen)
         if seen.call.app_id not in apps:
-            return Cancelled("its app was stopped at Modal")
-        if seen.asked.lease and not seen.detached and seen.lease and not self.is_owned(seen):
+            return Cancelled("its owner is gone" if was_left else "its app was stopped at Modal")
+        if was_left and seen.lease:
             return Cancelled("its owner is gone")
         if seen.ready:
             return None

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +18,10 @@ from nls_sdk.artifacts import Artifact, fingerprint
 from nls_sdk.errors import ArtifactError
 
 from .account import require_contact, speaking_to_modal
+from .together import together
 
 if TYPE_CHECKING:
     import modal
-
-_AT_ONCE = 16
 
 
 @frozen
@@ -111,14 +109,12 @@ class RunsVolume:
                 found[entry.path] = data
             else:
                 lacking.append(entry)
-        if lacking:
-            with ThreadPoolExecutor(min(_AT_ONCE, len(lacking))) as readers:
-                read = readers.map(lambda entry: self.read(entry.path), lacking)
-                for entry, now in zip(lacking, read, strict=True):
-                    if now is not None:
-                        found[entry.path] = now
-                        if len(now) == entry.size:
-                            self._known[entry.path] = (entry, now)
+        read = together(lambda entry: self.read(entry.path), lacking)
+        for entry, now in zip(lacking, read, strict=True):
+            if now is not None:
+                found[entry.path] = now
+                if len(now) == entry.size:
+                    self._known[entry.path] = (entry, now)
         return found
 
     def write_new(self, path: str, data: bytes) -> bool:

@@ -13,17 +13,19 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from ...events import Progress
-from ...metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET
+from ...metrics import LATENCY_TARGET_MS, SEMANTIC_TARGET, SYNTAX_TARGET, verdict
 from ..misses import Miss, classify, difference, unsupported
 from ..results import Results, Row
 from ..statistics import wilson
 from . import charts
-from .reported import Reported
+
+if TYPE_CHECKING:
+    from ..report import Report
 
 LONGEST_TEXT = 2000
 """Characters of a text that the page shows; the JSON file has it whole."""
@@ -32,7 +34,7 @@ _MISSES = list(Miss)
 
 
 def html(
-    report: Reported,
+    report: Report,
     *,
     training: Sequence[Progress] = (),
     provenance: Mapping[str, Any] | None = None,
@@ -77,7 +79,7 @@ def _json(value: Any) -> str:
     return text
 
 
-def _data(report: Reported) -> dict[str, Any]:
+def _data(report: Report) -> dict[str, Any]:
     return {
         "titles": list(report.titles),
         "paired": report.baseline is not None,
@@ -118,12 +120,10 @@ def _verdict(model: Row, baseline: Row | None) -> str:
         return "failed"
     if baseline is None or baseline.failed:
         return "right" if model.right else "wrong"
-    return ("tie", "baseline better", "fine-tuned better", "both wrong")[
-        0 if model.right and baseline.right else 2 if model.right else 1 if baseline.right else 3
-    ]
+    return verdict(model.right, baseline.right).replace("fine_tuned", "fine-tuned").replace("_", " ")
 
 
-def _shares(report: Reported) -> list[tuple[str, Markup]]:
+def _shares(report: Report) -> list[tuple[str, Markup]]:
     found = []
     targets = (("Syntax Valid", SYNTAX_TARGET), ("Semantic Match", SEMANTIC_TARGET))
     for place, (name, target) in enumerate(targets):
@@ -143,7 +143,7 @@ def _bar(label: str, results: Results, place: int, *, strong: bool = False) -> c
     return charts.Bar(label, part.value, around.low, around.high, strong)
 
 
-def _latency(report: Reported) -> Markup | None:
+def _latency(report: Report) -> Markup | None:
     sides = [(report.titles[0], report.model, "one")]
     if report.baseline is not None:
         sides.append((report.titles[1], report.baseline, "other"))
@@ -167,7 +167,7 @@ def _curves(training: Sequence[Progress]) -> list[tuple[str, Markup]]:
     ]
 
 
-def _provenance(report: Reported, more: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _provenance(report: Report, more: Mapping[str, Any]) -> list[tuple[str, str]]:
     from importlib_metadata import version
 
     found: dict[str, Any] = {}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from ..misses import classify, difference
 from ..results import Row
-from .reported import Reported
+
+if TYPE_CHECKING:
+    from ..report import Report
 
 _UNWRITABLE = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
-def junit(report: Reported) -> str:
+def junit(report: Report) -> str:
     """Write a report as JUnit XML.
 
     A target that is missed and a question that is answered wrongly are failures; a request that failed is an

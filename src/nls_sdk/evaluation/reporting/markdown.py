@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..results import Row
-from .reported import Reported
+
+if TYPE_CHECKING:
+    from ..report import Report
 
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
 
 
-def markdown(report: Reported, *, examples: int = 5) -> str:
+def markdown(report: Report, *, examples: int = 5) -> str:
     """Write a report as Markdown.
 
     Args:

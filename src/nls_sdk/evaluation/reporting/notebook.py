@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from markupsafe import Markup
 
-from .reported import Reported
+if TYPE_CHECKING:
+    from ..report import Report
 
 
-def notebook(report: Reported) -> str:
+def notebook(report: Report) -> str:
     """Write a report's table and notes as a fragment of HTML; everything in it is escaped."""
     heads = Markup("").join(
         Markup("<th>{}</th>").format(head) for head in ("Metric", *report.titles, "Target", "Status")

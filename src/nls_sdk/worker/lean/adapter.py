@@ -30,8 +30,8 @@ class FlatAdapter:
         flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
         self.values = torch.nn.Parameter(flat)
         self.values.grad = torch.zeros_like(flat)
-        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            parameter.data = part.view(parameter.shape)
+        self._parameters = parameters
+        self.attach()
         self._computed = flat if dtype == flat.dtype else flat.to(dtype)
         shapes = [shape for each in projections for shape in each.leaf_shapes]
         parts = self._computed.split([torch.Size(shape).numel() for shape in shapes])
@@ -41,6 +41,12 @@ class FlatAdapter:
         leaves = iter(self._leaves)
         for projection in projections:
             projection.read([next(leaves) for _ in projection.leaf_shapes])
+
+    def attach(self) -> None:
+        """Make PEFT's parameters views of the vector, which moving or wrapping the model undoes."""
+        parts = self.values.detach().split([parameter.numel() for parameter in self._parameters])
+        for parameter, part in zip(self._parameters, parts, strict=True):
+            parameter.data = part.view(parameter.shape)
 
     def refresh(self) -> None:
         """Bring the changed values to what the forward pass reads."""

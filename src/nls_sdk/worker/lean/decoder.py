@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from .batch import Fields
+from .batch import Fields, Shape
 from .compiling import compile_any_length
-from .functions import rms_norm, rotate
+from .functions import rms_norm, rotate, spread
 from .projection import Projection
 
 Attention: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -27,12 +27,13 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 class Layer:
     """One decoder layer over joint projections."""
 
-    def __init__(self, layer: Any, config: Any, *, joined: bool) -> None:
+    def __init__(self, layer: Any, config: Any, *, joined: bool, repeated: bool) -> None:
         """Read the weights out of transformers' layer, whose own become views of the joint ones."""
         attention, mlp = layer.self_attn, layer.mlp
         self._size = attention.head_dim
         self._heads = config.num_attention_heads
         self._key_heads = config.num_key_value_heads
+        self._repeats = self._heads // self._key_heads if repeated else 1
         self._epsilon = config.rms_norm_eps
         self._in_norm = layer.input_layernorm.weight.detach()
         self._mid_norm = layer.post_attention_layernorm.weight.detach()
@@ -46,14 +47,30 @@ class Layer:
         """In the order in which they are used."""
         return iter((self.qkv, self.out, self.gate_up, self.down))
 
-    def before(self, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of `(tokens, size)`, each `(tokens, heads, head size)`."""
+    def before(
+        self, hidden: Tensor, cos: Tensor, sin: Tensor, *sharing: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of `(tokens, size)`, each `(tokens or keys, heads, head size)`.
+
+        Without repetition, keys and values have fewer heads than queries where the model has.
+
+        Args:
+            hidden: What enters the layer.
+            cos: See `rotate`.
+            sin: See `rotate`.
+            sharing: See `Fields.sharing`.
+        """
         turned = self._heads + self._key_heads
         qkv = self.qkv(rms_norm(hidden, self._in_norm, self._epsilon)).unflatten(1, (-1, self._size))
         qk, v = qkv.split([turned, self._key_heads], 1)
         if self._head_norm is not None:
             qk = rms_norm(qk, self._head_norm, self._epsilon)
         q, k = rotate(qk, cos, sin).split([self._heads, self._key_heads], 1)
+        if sharing:
+            k, v = spread(k, *sharing), spread(v, *sharing)
+        if self._repeats > 1:
+            # Views of one tensor would have their gradients copied together.
+            q, k, v = q.contiguous(), *(each.repeat_interleave(self._repeats, 1) for each in (k, v))
         return q, k, v
 
     def after(self, hidden: Tensor, attended: Tensor) -> Tensor:
@@ -71,12 +88,14 @@ class Decoder:
         head: The projection onto the vocabulary, `(vocabulary, size)`.
     """
 
-    def __init__(self, model: Any, *, joined: bool) -> None:
+    def __init__(self, model: Any, *, joined: bool, repeated: bool) -> None:
         """Read a model that `unfit` finds fit; its weights stay shared with it.
 
         Args:
             model: The model.
             joined: See `Projection`.
+            repeated: Give attention each key and value once for every head of queries that reads it. Flash
+                attention does so itself on the way back, and then sums slowly.
         """
         inner = model.model
         self._embedding = inner.embed_tokens.weight.detach()
@@ -84,7 +103,7 @@ class Decoder:
         self._norm = inner.norm.weight.detach()
         self._epsilon = model.config.rms_norm_eps
         self.head = model.lm_head.weight.detach()
-        self.layers = [Layer(layer, model.config, joined=joined) for layer in inner.layers]
+        self.layers = [Layer(layer, model.config, joined=joined, repeated=repeated) for layer in inner.layers]
         self._before, self._after = Layer.before, Layer.after
 
     def compile(self, **options: Any) -> None:
@@ -101,16 +120,20 @@ class Decoder:
         for layer in self.layers:
             yield from layer.projections()
 
-    def __call__(self, fields: Fields, attend: Attention) -> Tensor:
+    def __call__(self, fields: Fields, shape: Shape, attend: Attention) -> Tensor:
         """What predicts the answer tokens: `(answers, size)`."""
         # Asking for a gradient makes the first layer like the others, so that one compilation serves all.
         hidden = torch.nn.functional.embedding(fields.tokens, self._embedding).requires_grad_()
         cos, sin = self._rotary(hidden, fields.positions[None])
         half = cos.shape[-1] // 2
         cos, sin = cos[0, :, None, :half], sin[0, :, None, :half]
+        sharing = fields.sharing(shape)
         for layer in self.layers:
-            hidden = self._after(layer, hidden, attend(*self._before(layer, hidden, cos, sin)))
-        return rms_norm(hidden.index_select(0, fields.places), self._norm, self._epsilon)
+            attended = attend(*self._before(layer, hidden, cos, sin, *sharing))
+            if layer is self.layers[-1]:  # Nothing reads what it makes of the other tokens.
+                hidden, attended = (each.index_select(0, fields.places) for each in (hidden, attended))
+            hidden = self._after(layer, hidden, attended)
+        return rms_norm(hidden, self._norm, self._epsilon)
 
 
 def unfit(model: Any) -> str | None:

@@ -25,6 +25,21 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return _Rotate.apply(x, cos, sin)
 
 
+def spread(x: Tensor, keys: Tensor, own: Tensor, copies: Tensor) -> Tensor:
+    """Put what rows share before each of them.
+
+    Args:
+        x: Of each token; what the rows share comes first.
+        keys: Which of them stands where, `(keys,)`.
+        own: Where each stands among them as itself, `(tokens,)`.
+        copies: Where what is shared stands before each row, `(rows, shared)`.
+
+    Returns:
+        The same for each of `keys`.
+    """
+    return _Spread.apply(x, keys, own, copies)
+
+
 class _RmsNorm(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -55,6 +70,22 @@ class _Rotate(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         cos, sin = ctx.saved_tensors
         return _turn(gradients[0], cos, sin, -1), None, None
+
+
+class _Spread(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, keys: Tensor, own: Tensor, copies: Tensor) -> Tensor:
+        ctx.save_for_backward(own, copies)
+        return x.index_select(0, keys)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        own, copies = ctx.saved_tensors
+        (d,) = gradients
+        shared = d.index_select(0, copies.flatten()).unflatten(0, copies.shape).sum(0, dtype=torch.float32)
+        d_own = d.index_select(0, own)
+        d_own[: copies.shape[1]] += shared.to(d.dtype)
+        return d_own, None, None, None
 
 
 def _turn(x: Tensor, cos: Tensor, sin: Tensor, direction: int) -> Tensor:

@@ -8,7 +8,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from .batch import Batch, Fields, Shape
+from ..data import Row
+from .batch import Batch, Fields, Shape, pack
 
 Run: TypeAlias = Callable[[Fields, Shape], Tensor]
 """Adds a batch's gradients to the adapter's and returns its loss."""
@@ -70,8 +71,8 @@ class _Recorded:
 
 
 def _filling(shape: Shape) -> Tensor:
-    """A batch of the shape that has no example: rows of the greatest length, and no answer."""
-    starts = [min(i * shape.longest, shape.tokens) for i in range(shape.rows + 1)] + [shape.tokens]
-    positions = [i % shape.longest for i in range(shape.tokens)]
-    rest = [0] * shape.answers + [-1] * shape.answers + [1]
-    return torch.tensor([0] * shape.tokens + positions + starts + rest, dtype=torch.int32)
+    """A batch of the shape that has no answer: rows of the greatest length, as far as there is room."""
+    room = shape.tokens - shape.shared
+    longest = max(1, min(shape.longest, room // shape.rows))
+    rows = [Row([0] * (shape.shared + longest), shape.shared + longest)] * min(shape.rows, room // longest)
+    return pack(rows, shape, step_answers=1).vector

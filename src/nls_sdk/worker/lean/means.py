@@ -21,12 +21,14 @@ class Means:
     """What the lean step uses beyond its mathematics; none changes what is learnt.
 
     Attributes:
+        shared: Tokens that all rows begin with go through the model once in a batch.
         joined: The adapters' B stand beside the frozen weights: one product in place of several.
         flash: Attention is flash attention over rows of their own lengths.
         compiled: What stands between matrix products is compiled into few kernels.
         graphs: A step is recorded as a CUDA graph and replayed, so that the GPU does not wait for the host.
     """
 
+    shared: bool
     joined: bool
     flash: bool
     compiled: bool

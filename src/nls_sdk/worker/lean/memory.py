@@ -6,14 +6,25 @@ from typing import Any
 
 from attrs import frozen
 
+from ...errors import RunFailed
 from .batch import Shape
 from .loss import CHUNK
+from .means import Means
 
 _ADAPTER_BYTES = 24
 """Of each trained parameter: value, gradient and two moments in float32, and what computing them needs."""
 
 _LOGIT_BYTES = 10
 """Of each logit: float32 logits and probabilities, and their gradient in bfloat16."""
+
+MOST_TOKENS = 32768
+"""Tokens of one batch, which more would not make faster."""
+
+SMALLER = (
+    "Where the machine is too small, gradient_checkpointing = true, under another name, trains in less "
+    "memory and more time."
+)
+"""What is left to do where the lean step does not fit."""
 
 
 @frozen
@@ -48,7 +59,7 @@ class Memory:
         return f"{self.total / 1e9:.1f} GB ({told})"
 
 
-def predict(config: Any, *, weights: int, trained: int, shape: Shape, compiled: bool) -> Memory:
+def predict(config: Any, *, weights: int, trained: int, shape: Shape, means: Means) -> Memory:
     """Count what a training will hold.
 
     Args:
@@ -56,25 +67,58 @@ def predict(config: Any, *, weights: int, trained: int, shape: Shape, compiled: 
         weights: Bytes of the frozen model.
         trained: Parameters of the adapter.
         shape: Its largest batch.
-        compiled: Whether layers are compiled, which makes some values anew in place of keeping them.
+        means: What the step uses.
     """
     return Memory(
         weights,
         _ADAPTER_BYTES * trained,
-        token_bytes(config, compiled=compiled) * shape.tokens,
+        token_bytes(config, means) * shape.tokens + key_bytes(config, means) * shape.keys,
         _LOGIT_BYTES * config.vocab_size * min(shape.answers, CHUNK),
     )
 
 
-def token_bytes(config: Any, *, compiled: bool) -> int:
+def token_bytes(config: Any, means: Means) -> int:
     """What the forward pass keeps of one token, in 16-bit numbers.
 
-    In order: the layer's input, normed; queries, keys and values, and rotated; attention's output, twice;
-    their sum, and normed; gate and up; their product, and where nothing is compiled the activated gate.
+    In order: the layer's input, normed; queries, keys and values, and rotated queries; attention's output,
+    twice; their sum, and normed; gate and up; their product, and where nothing is compiled the activated
+    gate. Compiling makes some values anew in place of keeping them.
     """
     size, inner = config.hidden_size, config.intermediate_size
-    head = getattr(config, "head_dim", None) or size // config.num_attention_heads
-    queries, keys = config.num_attention_heads * head, config.num_key_value_heads * head
-    attention = (queries + 2 * keys) + (queries + keys) + 2 * queries
-    kept = 4 * size + attention + (3 if compiled else 4) * inner
+    queries, keys = _heads(config)
+    attention = (queries + 2 * keys) + queries + 2 * queries
+    kept = 4 * size + attention + (3 if means.compiled else 4) * inner
     return 2 * config.num_hidden_layers * kept
+
+
+def key_bytes(config: Any, means: Means) -> int:
+    """What it keeps of each token that is looked at: key and value, which flash attention has repeated."""
+    queries, keys = _heads(config)
+    return 2 * config.num_hidden_layers * 2 * (queries if means.flash else keys)
+
+
+def most_tokens(room: int, each: int, *, longest: int) -> int:
+    """Tokens that one batch may hold.
+
+    Args:
+        room: Free bytes.
+        each: Bytes of a token.
+        longest: Tokens of the longest example.
+
+    Raises:
+        RunFailed: There is no room for that; the message has the numbers.
+    """
+    fitting = max(0, room // each)
+    if fitting < longest:
+        raise RunFailed(
+            f"The GPU has {max(0, room) / 1e9:.1f} GB for a batch, and the longest example alone, of "
+            f"{longest} tokens, needs {longest * each / 1e9:.1f}.",
+            hint=f"Without examples longer than {fitting} tokens (max_length) it fits. {SMALLER}",
+        )
+    return min(MOST_TOKENS, fitting)
+
+
+def _heads(config: Any) -> tuple[int, int]:
+    """Numbers of all queries, and of all keys, of one token."""
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return config.num_attention_heads * size, config.num_key_value_heads * size

@@ -30,7 +30,7 @@ class StepEnd(torch.optim.AdamW):
         self._graph: torch.cuda.CUDAGraph | None = None
         self._has_state = False
 
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # overloaded
         """Do what ends a step. Several processes add up their gradients first."""
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(self._adapter.values.grad)

@@ -14,15 +14,16 @@ _TOKENS = 64
 _ANSWERS = 16
 
 
-def split(rows: Sequence[Row], most_tokens: int) -> list[Sequence[Row]]:
-    """Part an optimizer step's rows into the fewest batches that hold so many tokens, of like size.
+def split(rows: Sequence[Row], most_tokens: int, most_rows: int) -> list[Sequence[Row]]:
+    """Part an optimizer step's rows into the fewest batches that hold so many, of like size.
 
     Args:
         rows: The rows; a batch gets every n-th, so that the batches are alike.
         most_tokens: What a batch holds; a longer row is a batch of its own.
+        most_rows: The same in rows.
     """
     tokens = sum(len(row.tokens) for row in rows)
-    count = min(max(1, -(-tokens // most_tokens)), len(rows))
+    count = min(max(1, -(-tokens // most_tokens), -(-len(rows) // most_rows)), len(rows))
     while count < len(rows) and any(_tokens(rows[i::count]) > most_tokens for i in range(count)):
         count += 1
     return [rows[i::count] for i in range(count)]
@@ -46,9 +47,8 @@ def plan(needed: Iterable[Shape], *, most: int = MOST) -> list[Shape]:
     for shape in shapes:
         tokens = _up(shape.tokens, unit)
         # What is left of a shape is filled with one row, so that row's length counts too.
-        room = Shape(
-            tokens, _up(shape.answers, _ANSWERS), shape.rows, max(shape.longest, tokens - shape.tokens)
-        )
+        longest = max(shape.longest, tokens - shape.tokens)
+        room = Shape(tokens, _up(shape.answers, _ANSWERS), shape.rows, longest, shape.shared)
         chosen[tokens] = room.at_least(chosen.get(tokens, room))
     return [chosen[tokens] for tokens in sorted(chosen)]
 

@@ -34,7 +34,7 @@ class LeanStep:
             backend: What compiles, as `torch.compile` calls it.
         """
         self.means = means
-        self._decoder = Decoder(model, joined=means.joined)
+        self._decoder = Decoder(model, joined=means.joined, repeated=means.flash)
         self._device = model.device
         self.adapter = FlatAdapter(list(self._decoder.projections()), model.dtype)
         self._score: Scoring = score
@@ -58,7 +58,7 @@ class LeanStep:
         return self._run(Fields.of(batch.vector.to(self._device), batch.shape), batch.shape)
 
     def _run(self, fields: Fields, shape: Shape) -> Tensor:
-        hidden = self._decoder(fields, self._attention(fields, shape))
+        hidden = self._decoder(fields, shape, self._attention(fields, shape))
         loss = answer_loss(hidden, self._decoder.head, fields.labels, fields.answers, self._score)
         self.adapter.accumulate(loss)
         return loss.detach()

@@ -8,20 +8,19 @@ from typing import Any
 
 import torch
 
+from ...errors import RunFailed
 from ...events import Log
 from ...recipe import Recipe
+from ..failures import memory_numbers
 from ..trainer import AdapterTrainer
-from .batch import Batch, Shape
+from .batch import Batch, Shape, shared_start
 from .decoder import PROJECTIONS, unfit
 from .loader import Packer, StepLoader
 from .loss import CHUNK
 from .means import Means, choose
-from .memory import Memory, predict, token_bytes
+from .memory import MOST_TOKENS, SMALLER, Memory, key_bytes, most_tokens, predict, token_bytes
 from .optimizer import StepEnd
 from .step import LeanStep
-
-_MOST_TOKENS = 32768
-"""Tokens of one batch, which more would not make faster."""
 
 _SHARE = 0.9
 """Of the GPU's free memory, what is planned with."""
@@ -49,6 +48,7 @@ class LeanTrainer(AdapterTrainer):
     _step: LeanStep
     _means: Means
     _packer: Packer
+    _memory: Memory | None = None
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Flatten the adapter, which is loaded by now, and make the optimizer of it."""
@@ -71,18 +71,10 @@ class LeanTrainer(AdapterTrainer):
             self._meter.tell(Log(f"prepared {len(self._packer.shapes)} shapes of batches in {seconds:.1f} s"))
         return self.optimizer
 
-    def predicted_memory(self) -> Memory | None:
-        """What the training will hold on its GPU; None where shapes are not planned."""
-        peft: Any = self.model
-        if not self._packer.shapes:
-            return None
-        return predict(
-            peft.config,
-            weights=sum(p.nbytes for p in peft.parameters() if not p.requires_grad),
-            trained=sum(p.numel() for p in peft.parameters() if p.requires_grad),
-            shape=self._packer.shapes[-1],
-            compiled=self._means.compiled,
-        )
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The schedule; it is made when the model has been wrapped for the processes that share it."""
+        self._step.adapter.attach()
+        return super().create_scheduler(num_training_steps, optimizer)
 
     def get_train_dataloader(self) -> StepLoader:
         """The examples of a step at a time."""
@@ -92,30 +84,71 @@ class LeanTrainer(AdapterTrainer):
         for reason in reasons:
             self._meter.tell(Log(f"training without {reason}"))
         self._packer = Packer(
-            most_tokens=self._most_tokens(), rank=self.args.process_index, world=self.args.world_size
+            most_tokens=self._most_tokens(),
+            # A GPU's free memory is known; a CPU's is anyone's.
+            most_rows=step_size if peft.device.type == "cuda" else self._recipe.per_device_batch_size,
+            shared=shared_start(self._rows) if self._means.shared else 0,
+            rank=self.args.process_index,
+            world=self.args.world_size,
         )
         if self._means.graphs:
             self._packer.plan(self._rows, self._sampler, step_size, math.ceil(self._epochs()))
-        if (memory := self.predicted_memory()) is not None:
-            self._meter.predicted = memory.total
-            self._meter.tell(Log(f"the GPU will hold {memory}"))
+        if self._packer.shapes:
+            self._memory = self._predicted(self._packer.shapes[-1])
+            self._meter.predicted = self._memory.total
+            self._meter.tell(Log(f"the GPU will hold {self._memory}"))
         return StepLoader(self._rows, self._sampler, step_size, self._packer)
 
+    def run(self) -> None:
+        """Train to the end, from the newest checkpoint when there is one.
+
+        Raises:
+            RunFailed: The loss is not finite, or the GPU ran out of memory.
+        """
+        try:
+            super().run()
+        except torch.OutOfMemoryError as error:
+            raise RunFailed(
+                f"The GPU ran out of memory{memory_numbers(str(error))}; the training was to hold "
+                f"{self._memory or 'what was free'}.",
+                hint="A step's examples go through the GPU as far as its free memory lets them at once, so "
+                f"another program has taken some since: end that and start again, which resumes. {SMALLER}",
+            ) from None
+
     def _most_tokens(self) -> int:
-        """What one batch may hold: what the GPU has room for, up to what keeps it busy."""
+        """What one batch may hold: what the GPU has room for, up to what keeps it busy.
+
+        Raises:
+            RunFailed: There is no room for the longest example.
+        """
         peft: Any = self.model
         if peft.device.type != "cuda":
-            return _MOST_TOKENS
-        trained = sum(p.numel() for p in peft.parameters() if p.requires_grad)
-        fixed = predict(peft.config, weights=0, trained=trained, shape=Shape(0, CHUNK, 0, 0), compiled=False)
+            return MOST_TOKENS
+        fixed = self._predicted(Shape(0, CHUNK, 0, 0))
         free, _ = torch.cuda.mem_get_info(peft.device)
-        room = int(_SHARE * free) - fixed.total
-        return min(_MOST_TOKENS, max(1, room // token_bytes(peft.config, compiled=self._means.compiled)))
+        room = int(_SHARE * free) - fixed.adapter - fixed.logits
+        each = token_bytes(peft.config, self._means) + key_bytes(peft.config, self._means)
+        return most_tokens(room, each, longest=max(len(row.tokens) for row in self._rows))
+
+    def _predicted(self, largest: Shape) -> Memory:
+        """What the training will hold on its GPU, with batches up to a shape."""
+        peft: Any = self.model
+        return predict(
+            peft.config,
+            weights=sum(p.nbytes for p in peft.parameters() if not p.requires_grad),
+            trained=sum(p.numel() for p in peft.parameters() if p.requires_grad),
+            shape=largest,
+            means=self._means,
+        )
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward of a whole step. Returns its loss."""
         losses = []
         batches: list[Batch] = inputs
+        if not batches:  # A step with fewer examples than processes.
+            nothing = torch.zeros((), device=self.args.device)
+            self._meter.count(0, 0, nothing)
+            return nothing
         for batch in batches:
             loss = self._step(batch)
             self._meter.count(batch.examples, batch.trained, loss)

@@ -1,0 +1,75 @@
+"""TRL as it comes, told the recipe in its own terms: what the worker's trainer is held to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset as TrainingRows
+from transformers import TrainerCallback
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from nls_sdk import Recipe
+from nls_sdk.worker.sampling import StepSampler
+from nls_sdk.worker.trainer import lora_config
+from nls_sdk.worker.training import Workshop
+
+
+class PlainTrl(SFTTrainer):  # type: ignore[misc, unused-ignore]  # untyped in some releases
+    """TRL's trainer, but for the examples' order."""
+
+    order: StepSampler
+
+    def _get_train_sampler(self, dataset: Any = None) -> StepSampler:
+        return self.order
+
+
+class _Losses(TrainerCallback):  # type: ignore[misc, unused-ignore]  # untyped in some releases
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Keep a step's loss."""
+        if "loss" in logs:
+            self.values.append(logs["loss"])
+
+
+def train_plainly(shop: Workshop, recipe: Recipe, folder: Path) -> list[float]:
+    """Train an adapter on the workshop's model. Returns the loss of each step."""
+    losses = _Losses()
+    trainer = PlainTrl(
+        model=shop.model,
+        args=SFTConfig(
+            output_dir=str(folder),
+            num_train_epochs=recipe.epochs,
+            max_steps=recipe.max_steps or -1,
+            per_device_train_batch_size=recipe.per_device_batch_size,
+            gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+            learning_rate=recipe.learning_rate,
+            lr_scheduler_type=recipe.lr_scheduler,
+            warmup_steps=recipe.warmup_ratio,
+            weight_decay=recipe.weight_decay,
+            max_grad_norm=recipe.max_grad_norm,
+            seed=recipe.seed,
+            bf16=shop.dtype == torch.bfloat16,
+            use_cpu=shop.device.type == "cpu",
+            logging_steps=1,
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+            gradient_checkpointing=False,
+            max_length=None,
+        ),
+        train_dataset=TrainingRows.from_list([row.features() for row in shop.rows]),
+        processing_class=shop.tokenizer,
+        peft_config=lora_config(recipe),
+        callbacks=[losses],
+    )
+    lengths = [len(row.tokens) for row in shop.rows]
+    trainer.order = StepSampler(lengths, step_size=recipe.effective_batch_size, seed=recipe.seed)
+    trainer.train()
+    return losses.values
