@@ -83,6 +83,7 @@ class Host:
         self._told: Terminal | None = None
         self._told_at = 0.0
         self._noted = 0.0
+        self._noting = threading.RLock()
         self._interrupted = False
         self.ready, self.over = threading.Event(), threading.Event()
         self.end: Terminal | None = None
@@ -296,19 +297,21 @@ class Host:
             self._tell(Log("the machine is taken away; Modal goes on with it on another one"))
 
     def _finish(self, how: str) -> None:
-        self._machine = evolve(self._machine, ended=how)
-        self._note()
+        with self._noting:
+            self._machine = evolve(self._machine, ended=how)
+            self._note()
 
     def _note(self) -> None:
-        """Write this container's share down."""
-        self._noted = time.monotonic()
-        self._machine = evolve(self._machine, seconds=self._noted - self._started)
-        folder = self._home / self._attempt.containers
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self._machine.task}.json"
-        temporary = path.with_suffix(f".{threading.get_ident()}")
-        temporary.write_bytes(dump(self._machine))
-        temporary.replace(path)
+        """Write this container's share down; the committer's thread does so too."""
+        with self._noting:
+            self._noted = time.monotonic()
+            self._machine = evolve(self._machine, seconds=self._noted - self._started)
+            folder = self._home / self._attempt.containers
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{self._machine.task}.json"
+            temporary = path.with_suffix(".new")
+            temporary.write_bytes(dump(self._machine))
+            temporary.replace(path)
 
     def _machines(self) -> list[Machine]:
         """The other containers of this attempt."""
