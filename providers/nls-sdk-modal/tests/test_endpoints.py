@@ -18,7 +18,7 @@ from places import make_provider, wait_for
 
 from nls_sdk.artifacts import Artifact
 from nls_sdk.endpoint import Endpoint
-from nls_sdk.errors import EndpointError, EndpointUnavailable, ProviderError, RunFailed
+from nls_sdk.errors import EndpointError, EndpointUnavailable, ProviderError, ProviderUnavailable, RunFailed
 from nls_sdk.events import Cancelled, Failed, Log, Ready, dump_event
 from nls_sdk.models import MergedModel
 from nls_sdk.retry import retry
@@ -263,3 +263,16 @@ def test_a_server_of_another_model_is_another_run(tmp_path: Path, provider: Moda
     with MergedModel(provider, "quick", other.artifact).deploy() as again:
         assert again.translate("a") != answer
     provider.cancel("quick.serve")
+
+
+def test_an_endpoint_whose_deploying_fails_half_way_is_withdrawn(loopback: Loopback, tmp_path: Path) -> None:
+    provider = make_provider(proxy_auth=True)
+    task = Serve(name="quick", model=model(provider, tmp_path).artifact)
+    loopback.faults({"rpc": "FunctionGet", "kind": "unavailable", "times": 4})
+    with pytest.raises(ProviderUnavailable):
+        provider.submit(task)
+    state = loopback.state()
+    deployed = [a for a in state["apps"].values() if a["name"] == provider.options.serve_app]
+    assert [a["state"] for a in deployed] == [APP_STATE_STOPPED], "nobody knows of it, and requests wake it"
+    assert state["proxy_tokens"] == {}
+    assert provider.runs()[0].state == "failed"

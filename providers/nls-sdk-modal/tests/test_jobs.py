@@ -12,7 +12,7 @@ from loopback.client import Loopback
 from places import QUICK_WORKER, make_provider, wait_for
 from quick_jobs import adapter, finish, steps_of, training
 
-from nls_sdk.errors import ConfigError
+from nls_sdk.errors import ConfigError, ProviderError
 from nls_sdk.events import Cancelled, Log, Succeeded
 from nls_sdk.tasks import Merge, Train
 from nls_sdk_modal import ModalProvider
@@ -89,7 +89,7 @@ def test_secrets_are_not_told(tmp_path: Path, provider: ModalProvider) -> None:
 def test_code_that_changes_builds_nothing(
     loopback: Loopback, tmp_path: Path, provider: ModalProvider
 ) -> None:
-    from nls_sdk_modal import app, deploying
+    from nls_sdk_modal import app
 
     finish(provider, provider.submit(training(provider, tmp_path, "quick")))
     images = loopback.state()["images"]
@@ -101,7 +101,6 @@ def test_code_that_changes_builds_nothing(
     assert [
         a["deployed"] for a in loopback.state()["apps"].values() if a["name"] == provider.options.app
     ] == [1]
-    deploying._deployed.clear()
     app.jobs_app(evolve(provider.options, timeout=999), ["huggingface-secret"]).deploy()
     assert loopback.state()["images"] == images, "an image was built again"
     heavy = [line for lines in images.values() for line in lines if "torch" in line]
@@ -179,3 +178,10 @@ def test_progress_goes_to_wandb_where_its_secret_and_its_package_are(
 def test_without_its_secret_nothing_is_said_of_wandb(tmp_path: Path, provider: ModalProvider) -> None:
     told = finish(provider, provider.submit(training(provider, tmp_path, "quick")))
     assert not [event for event in told if isinstance(event, Log) and "wandb" in event.text]
+
+
+def test_a_run_of_another_version_is_told_and_left_alone(tmp_path: Path, provider: ModalProvider) -> None:
+    provider._volume.write_new("runs/quick.train/attempts/1/asked.json", b'{"task": "of another version"}')
+    with pytest.raises(ProviderError, match="left by another version"):
+        provider.submit(training(provider, tmp_path, "quick"))
+    assert provider.runs() == []

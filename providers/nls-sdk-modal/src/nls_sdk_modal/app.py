@@ -101,12 +101,7 @@ def serve_app(
         task: What it serves. After its `idle_timeout`, where that is sooner, the container goes.
         port: Where the server listens in its container.
     """
-    tags = {
-        **TAGS,
-        "nls-run": _tag(attempt.run_id),
-        "nls-attempt": str(attempt.number),
-        "nls-model": _model_tag(task.model),
-    }
+    tags = {**TAGS, **attempt_tags(attempt), "nls-model": _model_tag(task.model)}
     app = modal.App(options.serve_app, tags=tags)
     window = int(min(options.scaledown_window, task.config.idle_timeout or _LONGEST_WINDOW))
     env = {remote.RUN_ENV: attempt.run_id, remote.ATTEMPT_ENV: str(attempt.number)}
@@ -144,6 +139,11 @@ def serve_app(
     )
     app.function(timeout=options.timeout, region=options.region or None, **common)(served)
     return app
+
+
+def attempt_tags(attempt: Attempt) -> dict[str, str]:
+    """What says whose an endpoint's app is."""
+    return {"nls-run": _tag(attempt.run_id), "nls-attempt": str(attempt.number)}
 
 
 def _surroundings(

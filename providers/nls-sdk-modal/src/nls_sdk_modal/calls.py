@@ -116,9 +116,13 @@ def stop_app(name: str, app_id: str, server: str, environment: str) -> None:
             app = modal.App.lookup(name, environment_name=environment or None)
             if app.app_id != app_id:
                 return
-            function = modal.Function.from_name(name, server, environment_name=environment or None)
+        except errors.NotFoundError:
+            return
+        function = modal.Function.from_name(name, server, environment_name=environment or None)
+        try:
             function.hydrate()
         except errors.NotFoundError:
+            app.stop()
             return
         app.stop()
         deadline = time.monotonic() + _PATIENCE

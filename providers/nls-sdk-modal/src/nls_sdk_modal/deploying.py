@@ -15,7 +15,6 @@ from .layout import Attempt
 from .options import Options
 
 _SECRETS = ("huggingface-secret", "wandb-secret")
-_deployed: set[tuple[str, str, str]] = set()
 _lock = threading.Lock()
 
 
@@ -48,6 +47,15 @@ def deploy_server(options: Options, attempt: Attempt, task: Serve, *, port: int)
     return made.app_id, url.rstrip("/")
 
 
+def withdraw(options: Options, attempt: Attempt) -> None:
+    """Stop an attempt's endpoint, should it be deployed although deploying it failed."""
+    for app_id, name in calls.live_apps(options.environment).items():
+        if name == options.serve_app:
+            tags = calls.tags_of(name, options.environment) or {}
+            if app.attempt_tags(attempt).items() <= tags.items():
+                calls.stop_app(name, app_id, app.SERVER, options.environment)
+
+
 def present_secrets(options: Options) -> list[str]:
     """Those of the secrets we know of that the account has."""
     import modal.exception as errors
@@ -77,15 +85,11 @@ def reap(options: Options, *, keep: set[str]) -> list[str]:
 
 
 def deploy_jobs(options: Options) -> None:
-    """Deploy the app of jobs, unless this very code was deployed with these very options."""
+    """Deploy the app of jobs, unless what is deployed is this very code with these very options."""
     with _lock:
         names = present_secrets(options)
         version = app.code_version(options, names)
-        known = (options.environment, options.app, version)
-        if known in _deployed and calls.tags_of(options.app, options.environment) is not None:
-            return
         tags = calls.tags_of(options.app, options.environment)
         if tags is None or tags.get("nls-code") != version:
             with speaking_to_modal(f"deploying app {options.app}"):
                 app.jobs_app(options, names).deploy(environment_name=options.environment or None)
-        _deployed.add(known)

@@ -158,11 +158,13 @@ class Call:
         call_id: Id of the function call; empty for a server.
         app_id: Id of the server's app.
         url: Base URL of a server, without `/v1`.
+        deployed: When a server was, in seconds since the epoch, on the client's clock.
     """
 
     call_id: str = ""
     app_id: str = ""
     url: str = ""
+    deployed: float = 0.0
 
 
 @frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -15,12 +16,12 @@ from attrs import asdict
 
 from nls_sdk.admission import admit
 from nls_sdk.artifacts import Artifact
-from nls_sdk.errors import ConfigError, ProviderError, RunNotFound
+from nls_sdk.errors import ConfigError, NlsError, ProviderError, RunNotFound
 from nls_sdk.events import Event
-from nls_sdk.providers import API_VERSION, ENDED, Check, Estimate, RunRecord
+from nls_sdk.providers import API_VERSION, Check, Estimate, RunRecord
 from nls_sdk.tasks import Serve, Task, Train
 
-from . import deploying, locks
+from . import calls, deploying, locks
 from .estimate import estimate
 from .layout import Asked, Attempt, Call, dump
 from .lease import Leases, beating
@@ -115,7 +116,7 @@ class ModalProvider:
         Raises:
             RunNameTaken: The name belongs to a run with another key.
             ConfigError: The name cannot be a folder's, or the token is refused.
-            ProviderError: Another endpoint has this app's name.
+            ProviderError: Another endpoint has this app's name, or another version of this package the run's.
         """
         if not _RUN_ID.fullmatch(task.run_id):
             raise ConfigError(f"{task.name!r} cannot be a run's name.")
@@ -126,6 +127,11 @@ class ModalProvider:
                     return started
                 # Another client was first: it is looked at again, and attached to.
                 earlier = self._last(task.run_id)
+                if earlier is None:
+                    raise ProviderError(
+                        f"The run {task.run_id} was left by another version of this package.",
+                        hint="Choose another name.",
+                    )
         if isinstance(task, Serve):
             self._share(task)
         return task.run_id
@@ -186,26 +192,49 @@ class ModalProvider:
         else:
             # Before the claim: it may build images for minutes, and a claim without a call is soon given up.
             deploying.deploy_jobs(self.options)
-        if not self._volume.write_new(attempt.asked, dump(asked)):
+        if not self._claim(attempt, dump(asked)):
             return None
         try:
             if isinstance(task, Serve):
                 self._serve(attempt, asked, task)
             else:
-                call_id = deploying.spawn(self.options, asked.function, attempt)
-                self._volume.write_new(attempt.call, dump(Call(call_id=call_id)))
+                self._spawn(attempt, asked)
         except BaseException as error:
             self._settler.give_up(attempt, asked, error)
+            if isinstance(task, Serve):
+                with contextlib.suppress(NlsError):
+                    deploying.withdraw(self.options, attempt)
             raise
         return task.run_id
 
+    def _claim(self, attempt: Attempt, asked: bytes) -> bool:
+        """Whether the attempt is ours: also where the answer was lost, and a second write was refused."""
+        return self._volume.write_new(attempt.asked, asked) or self._volume.read(attempt.asked) == asked
+
+    def _spawn(self, attempt: Attempt, asked: Asked) -> None:
+        """Start a job; a call that is not on record, or that was cancelled before it was, does not go on."""
+        call_id = deploying.spawn(self.options, asked.function, attempt)
+        try:
+            self._volume.write_new(attempt.call, dump(Call(call_id=call_id)))
+            is_over = self._volume.read(attempt.end) is not None
+        except BaseException:
+            calls.cancel_call(call_id)
+            raise
+        if is_over:
+            calls.cancel_call(call_id)
+
     def _serve(self, attempt: Attempt, asked: Asked, task: Serve) -> None:
+        # Once more after the claim: of two clients that deploy at once, none takes over the other's app.
+        self._refuse_second_endpoint(task)
         options = self.options
         key = locks.make_key(options.serve_app, proxy_auth=asked.proxy_auth, environment=options.environment)
         self._volume.write_new(attempt.key, key.encode())
         with beating(lambda: self._beat(attempt)):
             app_id, url = deploying.deploy_server(options, attempt, task, port=asked.port)
-        self._volume.write_new(attempt.call, dump(Call(app_id=app_id, url=url)))
+        self._volume.write_new(attempt.call, dump(Call(app_id=app_id, url=url, deployed=time.time())))
+        seen = self._last(attempt.run_id)
+        if seen is None or seen.end:
+            return  # It was cancelled meanwhile, and looking at it has stopped its app.
         self._waker.wake(url, key)
         if asked.lease:
             self._leases.hold(attempt.run_id)
@@ -255,18 +284,16 @@ class ModalProvider:
         return min(limits, default=(None, ""))
 
     def _refuse_second_endpoint(self, task: Serve) -> None:
-        for record in self.runs():
-            app = self._last(record.run_id)
+        for seen in self._settler.settle(see_all(self._volume)):
             if (
-                record.run_id != task.run_id
-                and record.task.kind == Serve.kind
-                and record.state not in ENDED
-                and app is not None
-                and app.asked.app == self.options.serve_app
+                seen.run_id != task.run_id
+                and isinstance(seen.task, Serve)
+                and not seen.end
+                and seen.asked.app == self.options.serve_app
             ):
                 raise ProviderError(
-                    f"The endpoint {record.run_id} is up in app {self.options.serve_app}.",
-                    hint=f"Stop it first (`nls-finetune stop --run-name {record.task.name}`), or give "
+                    f"The endpoint {seen.run_id} is up in app {self.options.serve_app}.",
+                    hint=f"Stop it first (`nls-finetune stop --run-name {seen.task.name}`), or give "
                     "this one an app of its own: `--option serve_app=nls-finetune-serve-2`.",
                 )
 
@@ -290,7 +317,8 @@ class ModalProvider:
 
     def _leave(self, run_id: str) -> None:
         """End a server that this process was the last to own."""
-        seen = self._last(run_id)
+        # Not settled: at the interpreter's exit nothing can be written to the Volume, and that would fail.
+        seen = next(iter(see_all(self._volume, run_id)), None)
         if not seen or seen.end or seen.detached:
             return
         self._volume.remove(f"{seen.attempt.leases}/{self._client}")

@@ -74,6 +74,8 @@ class Settler:
         said = error.message if isinstance(error, NlsError) else f"{type(error).__name__}"
         end = Failed(f"It could not be started: {said}", seq=asked.after + 1, time=time.time())
         self._volume.write_new(attempt.end, dump_event(end).encode())
+        if asked.proxy_auth and (key := self._volume.read(attempt.key)):
+            locks.forget_key(key.decode())
 
     def _settle(self, seen: Seen, apps: dict[str, str]) -> Seen:
         end = self._find_end(seen, apps)
@@ -112,6 +114,8 @@ class Settler:
             return None
         if len([m for m in seen.machines if m.ended]) >= _FRUITLESS_STARTS:
             return Failed(f"{len(seen.machines)} machines were started, and none of them got ready.")
+        # Its images were built before that, which may take longer than it has to get ready.
+        age = time.time() - (seen.call.deployed or seen.asked.created)
         if age > self._ready_within:
             return Failed(
                 f"It was not ready after {age:.0f} s.",
