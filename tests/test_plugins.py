@@ -184,7 +184,7 @@ def test_an_option_that_a_plugin_does_not_know_is_named() -> None:
     assert caught.value.hint == "Its options are suffix."
     with pytest.raises(ConfigError) as caught:
         provider("local", hom="x")
-    assert caught.value.hint == "Its options are home, gpu, worker."
+    assert caught.value.hint == "Its options are home, gpu, processes, worker."
 
 
 def test_an_option_of_a_plugin_that_has_none(install: Install) -> None:

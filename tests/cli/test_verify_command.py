@@ -56,7 +56,7 @@ def test_no_data_says_how_to_get_some(call: Call) -> None:
     ("text", "code", "says"),
     [
         ("[providers.local]\nhome = 'h'", 0, "ok       [providers.local]: home"),
-        ("[providers.local]\nhom = 'h'", 1, "Its options are home, gpu, worker."),
+        ("[providers.local]\nhom = 'h'", 1, "Its options are home, gpu, processes, worker."),
         ("[providers.elsewhere]\na = 1", 0, "No provider called 'elsewhere' is installed"),
         ("[baselines.openai]\nmodle = 'm'", 1, "modle"),
         ("provider = 'local'\n[providers.local]\nhome = 'h'", 0, "LocalProvider(home="),
