@@ -44,7 +44,7 @@ def main() -> None:
     tokens = _vocabulary(answers, options.vocabulary)
     _llguidance(tokens, answers)
     try:
-        import xgrammar  # noqa: F401
+        import xgrammar  # noqa: F401  # whether it is there
     except ImportError:
         print("xgrammar is not installed")
     else:

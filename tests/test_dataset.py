@@ -149,7 +149,7 @@ def test_what_is_no_pair_is_named_by_its_number(pairs: Any) -> None:
 
 def test_a_mapping_is_no_list_of_pairs() -> None:
     with pytest.raises(DataError, match=r"^1: expected a pair of question and query, not 'go files'"):
-        Dataset.from_pairs({"go files": "lang:go"})  # type: ignore[dict-item]
+        Dataset.from_pairs({"go files": "lang:go"})  # type: ignore[dict-item]  # that is what is tested
 
 
 def test_verify_returns_good_data_itself() -> None:

@@ -90,9 +90,9 @@ def test_an_answer_that_ended_by_itself_is_not_touched() -> None:
 def test_the_level_is_looked_at_before_anything_is_sent() -> None:
     with StubServer(GOOD) as server:
         with pytest.raises(ConfigError, match="free, checked or grammar"):
-            Endpoint(server.url, decoding="strict")  # type: ignore[arg-type]
+            Endpoint(server.url, decoding="strict")  # type: ignore[arg-type]  # that is what is tested
         with pytest.raises(ConfigError, match="free, checked or grammar"):
-            Endpoint(server.url).translate("q", decoding="strict")  # type: ignore[arg-type]
+            Endpoint(server.url).translate("q", decoding="strict")  # type: ignore[arg-type]  # that is what is tested
         assert server.asked == []
 
 
@@ -105,7 +105,7 @@ def events(*pieces: str, done: bool = True) -> Raw:
 
 
 def drained(endpoint: Endpoint, **how: str) -> tuple[list[str], Translation]:
-    stream, pieces = endpoint.stream("q", **how), []  # type: ignore[arg-type]
+    stream, pieces = endpoint.stream("q", **how), []  # type: ignore[arg-type]  # the cases are one mapping
     while True:
         try:
             pieces.append(next(stream))

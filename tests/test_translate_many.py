@@ -64,11 +64,11 @@ def test_a_failure_for_now_is_retried_and_a_refusal_is_not() -> None:
 
 def test_questions_without_end_are_taken_as_answers_are() -> None:
     taken = []
-    questions = (taken.append(i) or f"q{i}" for i in itertools.count())  # type: ignore[func-returns-value]
+    questions = (taken.append(i) or f"q{i}" for i in itertools.count())  # type: ignore[func-returns-value]  # append is called for what it does
     with StubServer(lambda question: f"echo {question}") as server:
         answers = Endpoint(server.url).translate_many(questions, concurrency=2)
         assert [next(answers) for _ in range(3)] == ["echo q0", "echo q1", "echo q2"]
-        answers.close()  # type: ignore[attr-defined]
+        answers.close()  # type: ignore[attr-defined]  # it is a generator
     assert len(taken) <= 3 + 2 * 2
 
 

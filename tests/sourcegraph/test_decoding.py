@@ -19,7 +19,7 @@ class Bytes:
     bos_token_id = None
     eos_token_id = 256
     tokens = [bytes([byte]) for byte in range(256)] + [b"<eos>"]
-    special_token_ids = [256]  # noqa: RUF012
+    special_token_ids = [256]  # noqa: RUF012  # llguidance wants a plain attribute
 
     def __call__(self, text: str | bytes) -> list[int]:
         return list(text if isinstance(text, bytes) else text.encode())

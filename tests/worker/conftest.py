@@ -8,11 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tiny import make_model  # noqa: E402
-from worker_home import Home, make_home  # noqa: E402
+from tiny import make_model  # noqa: E402  # after the check for torch
+from worker_home import Home, make_home  # noqa: E402  # after the check for torch
 
-from nls_sdk import Recipe  # noqa: E402
-from nls_sdk.events import Event  # noqa: E402
+from nls_sdk import Recipe  # noqa: E402  # after the check for torch
+from nls_sdk.events import Event  # noqa: E402  # after the check for torch
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,7 +34,7 @@ def _merge(home: Home, adapter: Any, told: list[Event]) -> tuple[Path, Succeeded
 
 def _types(folder: Path) -> dict[str, str]:
     with safe_open(folder / "model.safetensors", "pt") as file:
-        return {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+        return {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  # it is no mapping
 
 
 @pytest.mark.parametrize(("dtype", "tied"), [("float32", True), ("bfloat16", True), ("bfloat16", False)])

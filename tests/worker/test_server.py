@@ -18,10 +18,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("fastapi")
 
-from tiny import make_model  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
+from tiny import make_model  # noqa: E402  # after the check for torch
+from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402  # after the check for torch
 
-from nls_sdk.worker import decoding, server  # noqa: E402
+from nls_sdk.worker import decoding, server  # noqa: E402  # after the check for torch
 
 KEY = "a-key"
 MAX_LEN = 256

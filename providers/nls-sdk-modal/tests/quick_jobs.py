@@ -28,7 +28,7 @@ def finish(provider: ModalProvider, run_id: str, *, seconds: float = 90.0) -> li
     while not (told and isinstance(told[-1], Succeeded | Failed | Cancelled)):
         assert time.monotonic() < deadline, told
         after = told[-1].seq if told else 0
-        told += retry(lambda after=after: provider.events(run_id, after=after))  # type: ignore[misc]
+        told += retry(lambda after=after: provider.events(run_id, after=after))  # type: ignore[misc]  # a default is how it is bound
         time.sleep(0.1)
     assert [event.seq for event in told] == list(range(told[0].seq, told[0].seq + len(told)))
     assert [event.time for event in told] == sorted(event.time for event in told)

@@ -16,7 +16,7 @@ from places import make_provider
 
 from nls_sdk.artifacts import Artifact
 from nls_sdk.events import Succeeded
-from nls_sdk.providers import Check, RunRecord
+from nls_sdk.providers import Check, Estimate, RunRecord
 from nls_sdk.recipe import Recipe
 from nls_sdk.tasks import Serve, Train
 from nls_sdk.verify import verify_volumes
@@ -161,7 +161,7 @@ def test_prices_are_the_accounts_own_or_dated() -> None:
 
 
 def test_estimates_rest_on_what_ran_else_on_a_rule() -> None:
-    def judge(runs: list[RunRecord], task: Train | Serve = TASK):  # type: ignore[no-untyped-def]
+    def judge(runs: list[RunRecord], task: Train | Serve = TASK) -> Estimate:
         return estimate(task, runs=runs, price=price("H100"), gpu="H100", idle=120, examples=lambda _: 2400.0)
 
     rough = judge([])

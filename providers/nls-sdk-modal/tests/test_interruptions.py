@@ -55,7 +55,7 @@ def test_a_killed_container_is_tried_again_and_then_given_up(loopback: Loopback,
     run_id = provider.submit(training(provider, tmp_path, "slow", steps=200))
     for _ in range(2):
         before = len(steps_of(list(provider.events(run_id))))
-        wait_for(lambda before=before: len(steps_of(list(provider.events(run_id)))) > before)  # type: ignore[misc]
+        wait_for(lambda before=before: len(steps_of(list(provider.events(run_id)))) > before)  # type: ignore[misc]  # a default is how it is bound
         loopback.kill(function="train")
     end = finish(provider, run_id)[-1]
     assert isinstance(end, Failed)

@@ -188,7 +188,7 @@ def _has_head(folder: Path) -> bool:
 
     for file in folder.glob("*.safetensors"):
         with safe_open(file, "pt") as tensors:
-            if "lm_head.weight" in tensors.keys():  # noqa: SIM118
+            if "lm_head.weight" in tensors.keys():  # noqa: SIM118  # it is no mapping
                 return True
     return False
 

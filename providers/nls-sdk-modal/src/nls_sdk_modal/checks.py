@@ -36,7 +36,7 @@ def checks(options: Options) -> Iterator[Check]:
     if environment.status == "failed":
         return
     for name in _KEYS:
-        yield _guard(f"modal secret {name}", lambda name=name: _secret(name, options))  # type: ignore[misc]
+        yield _guard(f"modal secret {name}", lambda name=name: _secret(name, options))  # type: ignore[misc]  # a default is how it is bound
     yield _guard("modal price", lambda: _price(options))
 
 

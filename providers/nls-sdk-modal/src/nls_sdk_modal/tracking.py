@@ -23,7 +23,7 @@ def open_tracker(task: Task, environment: Mapping[str, str], tell: Callable[[Eve
     if not isinstance(task, Train) or not environment.get(_KEY):
         return lambda progress: None
     try:
-        import wandb  # pyright: ignore[reportMissingImports]
+        import wandb  # pyright: ignore[reportMissingImports]  # only where its user has it
     except ImportError:
         tell(Log("wandb-secret is there, but the image has no wandb: progress is not sent"))
         return lambda progress: None

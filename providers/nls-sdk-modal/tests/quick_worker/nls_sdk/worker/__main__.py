@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--device")
     parser.add_argument("--watch-stdin", action="store_true")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(tell(Cancelled())))  # type: ignore[func-returns-value]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(tell(Cancelled())))  # type: ignore[func-returns-value]  # tell is called for what it does
     run = RunDirectory(options.home, options.run_id)
     if (done := run.read_done()) is not None:
         return tell(done)
