@@ -268,7 +268,8 @@ class Host:
             return None
         return Failed(
             f"{workers.death(code)} It died so {len(deaths) + 1} times without getting further.",
-            hint="If memory ran out: halve per_device_batch_size and double gradient_accumulation_steps.",
+            hint="If memory ran out: give the machine more (option memory), or halve per_device_batch_size "
+            "and double gradient_accumulation_steps.",
         )
 
     def _interrupt(self) -> None:
