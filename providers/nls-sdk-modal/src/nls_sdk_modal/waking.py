@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 
-from nls_sdk.chat import open_pool
+from nls_sdk.connections import open_pool
 
 _EVERY = 2.0
 _PATIENCE = 5.0
