@@ -94,13 +94,12 @@ def test_code_that_changes_builds_nothing(
     finish(provider, provider.submit(training(provider, tmp_path, "quick")))
     images = loopback.state()["images"]
     version = app.code_version(provider.options, ["huggingface-secret"])
-    apps = [a for a in loopback.state()["apps"].values() if a["name"] == provider.options.app]
-    assert [a["tags"] for a in apps] == [{"managed-by": "nls-sdk", "nls-code": version}]
-    assert [a["deployed"] for a in apps] == [1]
+    name = f"{provider.options.app}-{version[:8]}"
     finish(provider, provider.submit(training(provider, tmp_path, "again")))
-    assert [
-        a["deployed"] for a in loopback.state()["apps"].values() if a["name"] == provider.options.app
-    ] == [1]
+    [made] = [a for a in loopback.state()["apps"].values() if a["name"] == name]
+    volume = provider.options.volume
+    assert made["tags"] == {"managed-by": "nls-sdk", "nls-volume": volume, "nls-code": version}
+    assert made["deployed"] == 1
     app.jobs_app(evolve(provider.options, timeout=999), ["huggingface-secret"]).deploy()
     assert loopback.state()["images"] == images, "an image was built again"
     heavy = [line for lines in images.values() for line in lines if "torch" in line]
