@@ -64,6 +64,7 @@ def test_an_endpoint_from_cold_to_stopped(loopback: Loopback, tmp_path: Path, ro
             "nls-attempt": "1",
             "nls-model": served[:32],
         }
+        assert endpoint.models() == ["llm", f"quick.serve@{served[:12]}"]
         # Nobody asks for a while: the machine goes, the endpoint stays, and comes back for the next question.
         wait_for(lambda: not loopback.containers(app=app))
         assert provider.runs()[0].state == "ready"
