@@ -109,7 +109,7 @@ class StubServer:
         self._http.server_close()
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        body = json.loads(request.rfile.read(int(request.headers.get("content-length", 0))) or "{}")
+        body = json.loads(request.rfile.read(int(request.headers.get("content-length", 0))) or b"{}")
         asked = Asked(request.path, {k.lower(): v for k, v in request.headers.items()}, body)
         with self._lock:
             self.asked.append(asked)
@@ -118,7 +118,7 @@ class StubServer:
             reply = reply(asked.question)
         if self._key is not None and asked.headers.get("authorization") != f"Bearer {self._key}":
             reply = status(401, f"Incorrect API key provided: {asked.headers.get('authorization')}")
-        if request.path not in ("/v1/chat/completions", "/v1/models"):
+        if request.path.partition("?")[0] not in ("/v1/chat/completions", "/v1/models"):
             reply = status(404)
         match reply:
             case Hang():

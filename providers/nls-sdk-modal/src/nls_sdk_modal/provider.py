@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from attrs import asdict
 
@@ -21,6 +20,7 @@ from nls_sdk.tasks import Serve, Task, Train
 
 from .estimate import estimate
 from .layout import Attempt
+from .lease import client_name
 from .options import Options
 from .owning import Owner
 from .rates import Price, account_rates, price
@@ -60,7 +60,7 @@ class ModalProvider:
             self.options.environment,
             ready_within=self.options.startup_timeout + self.options.queue_timeout,
         )
-        client = uuid4().hex
+        client = client_name()
         self._owner = Owner(self._volume, self._settler, client=client, seconds=self.options.lease)
         self._starter = Starter(
             self.options, self._volume, self._settler, client=client, beat=self._owner.beat
