@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from nls_sdk.errors import ProviderError
 
 from .account import speaking_to_modal
+
+if TYPE_CHECKING:
+    import modal
 
 _PATIENCE = 60.0
 _PAUSE = 0.5
@@ -139,13 +142,23 @@ def stop_app(name: str, app_id: str, functions: Collection[str], environment: st
                 counted.append(found.hydrate())
         app.stop()
         deadline = time.monotonic() + _PATIENCE
-        while left := sum(each.get_current_stats().num_total_runners for each in counted):
+        while left := sum(map(_containers, counted)):
             if time.monotonic() > deadline:
                 raise ProviderError(
                     f"App {name} is stopped, but {left} of its containers still run.",
                     hint="`modal container list` shows them, `modal container stop ID` ends one.",
                 )
             time.sleep(_PAUSE)
+
+
+def _containers(function: modal.Function[..., Any, Any]) -> int:
+    """How many a function has; none where Modal has forgotten it, as its app is stopped."""
+    import modal.exception as errors
+
+    try:
+        return function.get_current_stats().num_total_runners
+    except errors.NotFoundError:
+        return 0
 
 
 def _said(error: BaseException) -> str:

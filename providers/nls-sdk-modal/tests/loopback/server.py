@@ -20,7 +20,7 @@ from modal_proto.api_grpc import ModalClientBase
 from .ambushes import Ambushes
 from .control import Account, Builds
 from .volumes import Volumes
-from .world import Container, World
+from .world import Container, World, missing
 
 
 class Modal(Account, Builds, Volumes, Ambushes):
@@ -137,6 +137,8 @@ def _handler(name: str) -> Any:
         match rule and rule.kind:
             case "unavailable":
                 raise GRPCError(Status.UNAVAILABLE, f"{name}: the service is unavailable")
+            case "gone":
+                raise missing(name)
             case "drop":
                 await stream.cancel()
                 return
