@@ -92,3 +92,17 @@ def test_a_limit_is_one_for_all_containers_of_an_endpoint(loopback: Loopback, tm
         assert end.reason == "max_duration of 300 s is reached"
         assert 300 < (provider.runs()[0].seconds or 0) < 360
         assert loopback.containers(app=provider.options.serve_app) == []
+
+
+@pytest.mark.usefixtures("quick_worker")
+def test_a_later_container_of_a_server_adds_nothing_to_its_story(loopback: Loopback, tmp_path: Path) -> None:
+    provider = make_provider()
+    with model(provider, tmp_path).deploy() as endpoint:
+        answer, told = endpoint.translate("a"), provider.events("quick.serve")
+        loopback.kill(function="vllm_serve")
+        wait_for(lambda: not loopback.containers(app=provider.options.serve_app))
+        assert endpoint.translate("a") == answer
+        attempt = loopback.volume(provider.options.volume) / Attempt("quick.serve", 1).folder
+        wait_for(lambda: len(list((attempt / "containers").iterdir())) == 2)
+        assert provider.events("quick.serve") == told
+        assert len(list((attempt / "events").iterdir())) == 1

@@ -36,7 +36,6 @@ _TICK = 0.1
 _LINGER = 20.0
 _HEALTH = 30.0
 _DEATHS_AT_ONE_STEP = 2
-_ENDS = Succeeded | Failed | Cancelled
 
 
 class WorkerDied(Exception):
@@ -90,7 +89,7 @@ class Host:
 
     def is_wanted(self) -> bool:
         """Whether this attempt is still to be run: it has not ended, and no later one has begun."""
-        ended = any(isinstance(event, _ENDS) for event in self._log.events)
+        ended = any(isinstance(event, Terminal) for event in self._log.events)
         attempts = (self._home / self._attempt.folder).parent
         later = [path for path in attempts.iterdir() if int(path.name) > self._attempt.number]
         return not (ended or later or (self._home / self._attempt.end).exists())
@@ -190,7 +189,7 @@ class Host:
         self._run.write_task(self._task)
         step = keep_whole(self._run.checkpoints)
         self._meter.note(resumed_from=step)
-        if self._meter.others:
+        if self._meter.others and not self._was_ready:
             self._tell(Log(f"on another machine now; {'from the start' if step is None else f'step {step}'}"))
 
     def _watch(self, worker: subprocess.Popen[bytes]) -> None:

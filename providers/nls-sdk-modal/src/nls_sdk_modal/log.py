@@ -13,10 +13,9 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from nls_sdk.events import Cancelled, Event, Failed, Succeeded, dump_event, load_event
+from nls_sdk.events import Event, Terminal, dump_event, load_event
 
 E = TypeVar("E", bound=Event)
-_ENDS = Succeeded | Failed | Cancelled
 
 
 def read_log(data: bytes) -> list[Event]:
@@ -43,8 +42,8 @@ def read_logs(logs: Iterable[bytes], *, after: int) -> list[Event]:
         after: Number of the last event of the earlier attempts.
     """
     told = list(heapq.merge(*map(read_log, logs), key=lambda event: event.time))
-    ends = [event for event in told if isinstance(event, _ENDS)]
-    told = [event for event in told if not isinstance(event, _ENDS)] + ends[:1]
+    ends = [event for event in told if isinstance(event, Terminal)]
+    told = [event for event in told if not isinstance(event, Terminal)] + ends[:1]
     return [evolve(event, seq=seq) for seq, event in enumerate(told, after + 1)]
 
 

@@ -42,8 +42,8 @@ class Meter:
         self.machine = machine
         self.others: Mapping[str, Machine] = self._but_this(read_machines(folder))
         self._folder, self._limit, self._look = folder, limit, look
-        self._started = self._looked = time.monotonic()
-        self._noted = float("-inf")
+        self._started = time.monotonic()
+        self._noted = self._looked = float("-inf")
         self._noting = threading.RLock()
 
     @property
