@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,13 @@ class Home:
         return Forked(["--home", str(self.path), task.run_id])
 
 
+def preloaded() -> ForkServerContext:
+    """Processes that are forks of one that has imported what trains, and has done nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "nls_sdk.worker.training"])
+    return context
+
+
 class Forked:
     """A worker in a process of its own, without the imports: they take longer than a tiny training.
 
@@ -66,8 +74,7 @@ class Forked:
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        forks = multiprocessing.get_context("forkserver")
-        forks.set_forkserver_preload(["pytest", "nls_sdk.worker.training"])
+        forks = preloaded()
         reader, writer = forks.Pipe(duplex=False)
         self._process = forks.Process(target=_work, args=(arguments, writer))
         self._process.start()
