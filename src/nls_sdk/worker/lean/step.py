@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from .adapter import FlatAdapter
 from .attention import FlashAttention, PaddedAttention
 from .batch import Batch, Fields, Shape
 from .compiling import compile_any_length
-from .decoder import Decoder
+from .decoder import Attention, Decoder
 from .graphs import Recorder
 from .loss import Scoring, answer_loss, score
 from .means import Means
@@ -41,15 +42,15 @@ class LeanStep:
         if means.compiled:
             self._decoder.compile(backend=backend)
             self._score = compile_any_length(score, backend=backend)
-        self._attention = FlashAttention if means.flash else PaddedAttention
+        flash = partial(FlashAttention, repeatable=means.repeatable)
+        self._attention: Callable[[Fields, Shape], Attention] = flash if means.flash else PaddedAttention
         assert self.adapter.values.grad is not None
         self._recorder = Recorder(self._run, self.adapter.values.grad) if means.graphs else None
 
     def prepare(self, shapes: Sequence[Shape]) -> None:
         """Do now, for all shapes, what the first batch of each would wait for."""
         if self._recorder is not None:
-            for shape in sorted(shapes, key=lambda shape: -shape.tokens):
-                self._recorder.record(shape)
+            self._recorder.record(shapes)
 
     def __call__(self, batch: Batch) -> Tensor:
         """Add the batch's gradients to the adapter's. Returns its share of the step's loss, detached."""
