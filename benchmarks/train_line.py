@@ -158,6 +158,7 @@ def ours(line: Line, config: Any, folder: Path, clock: Clock, meter: Meter) -> C
         per_device_batch_size=line.batch,
         gradient_accumulation_steps=line.accumulation,
         max_steps=line.warm + line.steps,
+        checkpoint_steps=line.warm + line.steps,  # None is saved while the clock runs.
         logging_steps=1000,
     )
     device, rows = choose_device(), random_rows(ROWS, config.vocab_size)

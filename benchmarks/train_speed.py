@@ -50,7 +50,7 @@ MORE = [
     Line("the worker, batch 128, without shared", 128, steps=18, warm=12, without="shared"),
     *(
         Line(f"the worker, batch 8, without {means}", 8, steps=100, warm=12, without=means)
-        for means in ("repeatable", "shared", "compiled", "joined", "graphs")
+        for means in ("shared", "compiled", "joined", "graphs")
     ),
     Line("plain TRL, batch 128, Liger", 128, steps=10, plain=True, option="use_liger_kernel"),
 ]

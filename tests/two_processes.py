@@ -22,8 +22,7 @@ def adapter_after(model: Path, rank: int, world: int) -> torch.Tensor:
     torch.manual_seed(0)
     tuned = get_peft_model(load_model(model, torch.float32, torch.device("cpu")), lora_config(Recipe()))
     step = LeanStep(
-        tuned.get_base_model(),
-        Means(shared=False, joined=False, flash=False, repeatable=False, compiled=False, graphs=False),
+        tuned.get_base_model(), Means(shared=False, joined=False, flash=False, compiled=False, graphs=False)
     )
     end = StepEnd(step.adapter, max_norm=0.1, recorded=False, lr=1e-2)
     rows = [Row(list(range(3, 3 + length)), length // 2) for length in (8, 11, 20, 30, 31)]

@@ -1,4 +1,4 @@
-"""What only a GPU can show: what a training holds, how one that does not fit says so, and that it repeats."""
+"""What only a GPU can show: what a training holds, and that what is told of one that does not fit is so."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def rows() -> list[Row]:
 
 def run(
     rows: Sequence[Row], recipe: Recipe, folder: Path, listen: Tell = lambda _: None
-) -> tuple[list[float], torch.Tensor, float]:
-    """Train a random model. Returns the losses, the adapter, and the bytes predicted."""
+) -> tuple[list[float], float]:
+    """Train a random model. Returns each step's loss, and the bytes that were predicted."""
     losses = []
 
     def tell(event: Event) -> None:
@@ -95,8 +95,7 @@ def run(
         recipe.lora_dropout == 0 and not recipe.gradient_checkpointing
     )
     trainer.run()
-    adapter = torch.cat([p.detach().cpu().reshape(-1) for p in model.parameters() if p.requires_grad])
-    return losses, adapter, meter.predicted
+    return losses, meter.predicted
 
 
 def attempt(*arguments: Any) -> list[float] | RunFailed:
@@ -119,21 +118,15 @@ def refused(*arguments: Any) -> RunFailed:
     return failure
 
 
-def test_a_training_holds_what_was_predicted_and_repeats_to_the_bit(rows: list[Row], tmp_path: Path) -> None:
-    adapters = []
-    for name in ("one", "two"):
-        gc.collect()
-        torch.cuda.empty_cache()
-        before = torch.cuda.memory_reserved()
-        torch.cuda.reset_peak_memory_stats()
-        losses, adapter, predicted = run(rows, RECIPE, tmp_path / name)
-        adapters.append((losses, adapter))
-        tensors, held = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved() - before
-        print(f"predicted {predicted / GB:.2f} GB, tensors {tensors / GB:.2f}, held {held / GB:.2f}")
-        assert tensors == pytest.approx(predicted, rel=0.1)
-        assert held < 1.2 * predicted
-    assert adapters[0][0] == adapters[1][0]
-    assert torch.equal(adapters[0][1], adapters[1][1])
+def test_a_training_holds_what_was_predicted(rows: list[Row], tmp_path: Path) -> None:
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved()
+    torch.cuda.reset_peak_memory_stats()
+    *_, predicted = run(rows, RECIPE, tmp_path)
+    tensors, held = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved() - before
+    print(f"predicted {predicted / GB:.2f} GB, tensors {tensors / GB:.2f}, held {held / GB:.2f}")
+    assert tensors == pytest.approx(predicted, rel=0.1)
+    assert held < 1.2 * predicted
 
 
 def test_the_longest_example_that_is_said_to_fit_does(

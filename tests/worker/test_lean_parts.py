@@ -33,10 +33,10 @@ from nls_sdk.worker.trainer import lora_config
 from nls_sdk.worker.training import Workshop, open_trainer
 
 CPU = torch.device("cpu")
-PLAIN = Means(shared=False, joined=False, flash=False, repeatable=False, compiled=False, graphs=False)
+PLAIN = Means(shared=False, joined=False, flash=False, compiled=False, graphs=False)
 
 
-GPU_MEANS = Means(shared=True, joined=True, flash=True, repeatable=True, compiled=True, graphs=True)
+GPU_MEANS = Means(shared=True, joined=True, flash=True, compiled=True, graphs=True)
 
 
 def rows_of(*lengths: int) -> list[Row]:

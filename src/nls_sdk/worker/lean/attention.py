@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-import torch.utils.deterministic
 from attrs import frozen
 from torch import Tensor
 from torch.autograd import Function
 
 from .batch import Fields, Shape
-
-_Rows: TypeAlias = tuple[Tensor, Tensor, int, int]
-"""Where rows start among queries and among keys, and how long the longest is among each."""
-
-_Summing: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 CHUNK = 4
 """Rows that are padded to the same length."""
@@ -28,21 +21,22 @@ CHUNK = 4
 class FlashAttention:
     """Flash attention over rows of their own lengths, for a GPU: nothing is padded or known to the host."""
 
-    def __init__(self, fields: Fields, shape: Shape, *, repeatable: bool) -> None:
+    def __init__(self, fields: Fields, shape: Shape) -> None:
         """Prepare for one batch.
 
         Args:
             fields: The batch.
             shape: Its shape.
-            repeatable: Add up gradients in one order.
         """
-        self._summing = _in_one_order if repeatable else nullcontext
         starts, key_starts = fields.starts, fields.key_starts(shape)
         self._rows = (starts, key_starts, shape.longest, shape.longest + shape.shared)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend; see `PaddedAttention.__call__`."""
-        return _Flash.apply(q, k, v, self._rows, self._summing).flatten(1)
+        out, *_ = torch.ops.aten._flash_attention_forward(
+            q, k, v, *self._rows, 0.0, True, False, scale=1 / math.sqrt(q.shape[2])
+        )
+        return out.flatten(1)
 
 
 class PaddedAttention:
@@ -138,44 +132,6 @@ def _slots(starts: list[int], device: torch.device) -> tuple[Tensor, int]:
     longest = max(lengths)
     slots = [row * longest + place for row, length in enumerate(lengths) for place in range(length)]
     return torch.tensor(slots, device=device), longest
-
-
-class _Flash(Function):
-    """torch's flash attention, with a say in how the backward pass sums."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, rows: _Rows, summing: _Summing) -> Tensor:
-        out, log_total, *random, _ = torch.ops.aten._flash_attention_forward(
-            q, k, v, *rows, 0.0, True, False, scale=1 / math.sqrt(q.shape[2])
-        )
-        ctx.save_for_backward(q, k, v, out, log_total, *random)
-        ctx.rows, ctx.summing = rows, summing
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        q, k, v, out, log_total, *random = ctx.saved_tensors
-        with ctx.summing():
-            d_q, d_k, d_v = torch.ops.aten._flash_attention_backward(
-                gradients[0],
-                *(q, k, v, out, log_total, *ctx.rows, 0.0, True, *random),
-                scale=1 / math.sqrt(q.shape[2]),
-            )
-        return d_q, d_k, d_v, None, None
-
-
-@contextmanager
-def _in_one_order() -> Iterator[None]:
-    """Have torch choose a kernel whose sums have one order, while one operation is called."""
-    settings: Any = torch.utils.deterministic  # Its attributes are made when it is imported.
-    before, fills = torch.are_deterministic_algorithms_enabled(), settings.fill_uninitialized_memory
-    settings.fill_uninitialized_memory = False
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        settings.fill_uninitialized_memory = fills
 
 
 class _Attend(Function):

@@ -58,6 +58,7 @@ class Recorder:
         new = sorted(set(shapes) - set(self._recorded), key=lambda shape: -shape.tokens)
         before = self._gradient.clone()
         vectors = {shape: _filling(shape).to(self._gradient.device) for shape in new}
+        torch.cuda.empty_cache()  # What another stream has freed serves none of this one's batches.
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             for shape, vector in vectors.items():

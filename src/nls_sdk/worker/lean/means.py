@@ -24,7 +24,6 @@ class Means:
         shared: Tokens that all rows begin with go through the model once in a batch.
         joined: The adapters' B stand beside the frozen weights: one product in place of several.
         flash: Attention is flash attention over rows of their own lengths.
-        repeatable: It adds up gradients in one order, so that a training repeats to the bit.
         compiled: What stands between matrix products is compiled into few kernels.
         graphs: A step is recorded as a CUDA graph and replayed, so that the GPU does not wait for the host.
     """
@@ -32,7 +31,6 @@ class Means:
     shared: bool
     joined: bool
     flash: bool
-    repeatable: bool
     compiled: bool
     graphs: bool
 
@@ -53,7 +51,7 @@ def choose(device: torch.device, dtype: torch.dtype, recipe: Recipe) -> tuple[Me
 
 def _reasons(device: torch.device, dtype: torch.dtype, recipe: Recipe) -> Iterator[tuple[str, str]]:
     if device.type != "cuda":
-        for name in ("joined", "flash", "repeatable", "compiled", "graphs"):
+        for name in ("joined", "flash", "compiled", "graphs"):
             yield name, "there is no GPU"
         return
     if dtype not in (torch.bfloat16, torch.float16):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +11,7 @@ from .adapter import FlatAdapter
 from .attention import FlashAttention, PaddedAttention
 from .batch import Batch, Fields, Shape
 from .compiling import compile_any_length
-from .decoder import Attention, Decoder
+from .decoder import Decoder
 from .graphs import Recorder
 from .loss import Scoring, answer_loss, score
 from .means import Means
@@ -42,8 +41,7 @@ class LeanStep:
         if means.compiled:
             self._decoder.compile(backend=backend)
             self._score = compile_any_length(score, backend=backend)
-        flash = partial(FlashAttention, repeatable=means.repeatable)
-        self._attention: Callable[[Fields, Shape], Attention] = flash if means.flash else PaddedAttention
+        self._attention = FlashAttention if means.flash else PaddedAttention
         assert self.adapter.values.grad is not None
         self._recorder = Recorder(self._run, self.adapter.values.grad) if means.graphs else None
 
