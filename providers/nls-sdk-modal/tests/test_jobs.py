@@ -36,14 +36,19 @@ def test_a_limit_of_time_stops_the_job(loopback: Loopback, tmp_path: Path) -> No
     wait_for(lambda: not loopback.containers(app=limited.options.app), seconds=10)
 
 
-def test_a_limit_of_cost_stops_the_job(tmp_path: Path) -> None:
-    limited = make_provider(max_cost=0.003)
+def test_a_limit_of_cost_stops_the_job(loopback: Loopback, tmp_path: Path) -> None:
+    # Its cores and its memory cost as much as its GPU does: counted too, they halve its time.
+    limited = make_provider(max_cost=0.006, cpu=64.0, memory=115 * 1024)
     run_id = limited.submit(training(limited, tmp_path, "slow", steps=1000))
     end = finish(limited, run_id)[-1]
     assert isinstance(end, Cancelled)
-    assert end.reason == "max_cost of $0.003 is reached"
+    assert end.reason == "max_cost of $0.006 is reached"
     [record] = limited.runs()
-    assert 0.003 <= (record.dollars or 0) < 0.01
+    assert 0.006 <= (record.dollars or 0) < 0.02
+    assert record.dollars == pytest.approx((record.seconds or 0) * (3.95 + 64 * 0.0473 + 115 * 0.008) / 3600)
+    [container] = loopback.containers(alive=False, app=limited.options.app)
+    assert container["milli_cpu"] == [64_000, 64_000], "what is paid for is what there is"
+    assert container["memory_mb"] == [115 * 1024, 115 * 1024]
     dear = make_provider(max_cost=1, gpu="Z9000")
     task = training(dear, tmp_path, "quick")
     with pytest.raises(ConfigError, match="no price is known"):

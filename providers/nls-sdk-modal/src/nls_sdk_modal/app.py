@@ -149,13 +149,16 @@ def attempt_tags(attempt: Attempt) -> dict[str, str]:
 def _surroundings(
     options: Options, secrets: Collection[str], env: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Volumes, secrets and variables, the same for jobs and endpoints."""
+    """Cores, memory, Volumes, secrets and variables, the same for jobs and endpoints."""
     environment = options.environment or None
 
     def volume(name: str) -> modal.Volume:
         return modal.Volume.from_name(name, environment_name=environment, create_if_missing=True, version=2)
 
     return {
+        # Reserved and capped at that: what a machine costs is known before it runs.
+        "cpu": (options.cpu, options.cpu),
+        "memory": (options.memory, options.memory),
         "volumes": {MOUNT: volume(options.volume), CACHE: volume(options.cache)},
         "secrets": [modal.Secret.from_name(name, environment_name=environment) for name in sorted(secrets)],
         "env": {
@@ -175,7 +178,16 @@ def code_version(options: Options, secrets: Collection[str]) -> str:
     for package in (Path(nls_sdk.__file__).parent, Path(__file__).parent):
         for path in sorted(package.rglob("*.py")):
             digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
-    told = (options.gpu, options.retries, options.timeout, options.region, options.volume, options.cache)
+    told = (
+        options.gpu,
+        options.cpu,
+        options.memory,
+        options.retries,
+        options.timeout,
+        options.region,
+        options.volume,
+        options.cache,
+    )
     digest.update(
         repr(
             (TORCH, TRAINING, LIGHT, JOBS_LIGHT, WANDB, PYTHON, modal.__version__, told, sorted(secrets))

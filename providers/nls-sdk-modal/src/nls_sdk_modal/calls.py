@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from nls_sdk.errors import ProviderError
 
 from .account import speaking_to_modal
+
+if TYPE_CHECKING:
+    import modal
 
 _PATIENCE = 60.0
 _PAUSE = 0.5
@@ -126,13 +129,23 @@ def stop_app(name: str, app_id: str, server: str, environment: str) -> None:
             return
         app.stop()
         deadline = time.monotonic() + _PATIENCE
-        while left := function.get_current_stats().num_total_runners:
+        while left := _containers(function):
             if time.monotonic() > deadline:
                 raise ProviderError(
                     f"App {name} is stopped, but {left} of its containers still run.",
                     hint="`modal container list` shows them, `modal container stop ID` ends one.",
                 )
             time.sleep(_PAUSE)
+
+
+def _containers(function: modal.Function[..., Any, Any]) -> int:
+    """How many a function has; none where Modal has forgotten it, as its app is stopped."""
+    import modal.exception as errors
+
+    try:
+        return function.get_current_stats().num_total_runners
+    except errors.NotFoundError:
+        return 0
 
 
 def _said(error: BaseException) -> str:

@@ -9,8 +9,8 @@
         detached                        that a server with leases outlives them after all       (client)
         call.json                       what Modal calls it: the call's id, the server's URL    (client)
         end.json                        how it ended, where no container could tell             (client)
-        events.jsonl                    what it told                                            (container)
-        containers/TASK.json            one machine's share of it                               (container)
+        events/TASK.jsonl               what one machine told of it                             (container)
+        containers/TASK.json            that machine's share of it                              (container)
 
 Every file has one writer, and all of the client's but leases are written once: nothing is fought over.
 """
@@ -81,8 +81,8 @@ class Attempt:
 
     @property
     def events(self) -> str:
-        """What it told."""
-        return f"{self.folder}/events.jsonl"
+        """What each of its machines told."""
+        return f"{self.folder}/events"
 
     @property
     def containers(self) -> str:

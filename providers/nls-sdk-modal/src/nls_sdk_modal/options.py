@@ -20,6 +20,8 @@ class Options:
 
     Attributes:
         gpu: What jobs and endpoints run on, such as `H100`, `A100-80GB`, `L40S`; empty is a CPU.
+        cpu: Physical cores that a machine has: reserved, paid for, and no more to be had.
+        memory: MiB of memory that a machine has, in the same way.
         max_cost: Dollars of machine time after which a run is stopped; 0 is no limit.
         max_duration: Seconds of machine time after which a run is stopped; 0 is no limit.
         retries: How often Modal tries a training again whose machine or worker died.
@@ -48,6 +50,8 @@ class Options:
     """
 
     gpu: str = "H100"
+    cpu: float = 4.0
+    memory: int = 32768
     max_cost: float = 0.0
     max_duration: float = 0.0
     retries: int = 3
@@ -119,6 +123,8 @@ _KINDS: dict[type, str] = {
 }
 
 _RULES: dict[str, tuple[Any, str]] = {
+    "cpu": (lambda v: v >= 0.125, "0.125 cores or more"),
+    "memory": (lambda v: v >= 128, "128 MiB or more"),
     "max_cost": (lambda v: v >= 0, "0 or more dollars"),
     "max_duration": (lambda v: v >= 0, "0 or more seconds"),
     "retries": (lambda v: 0 <= v <= 10, "from 0 to 10"),

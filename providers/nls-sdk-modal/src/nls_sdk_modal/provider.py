@@ -344,8 +344,7 @@ class ModalProvider:
 
     def _find_price(self) -> Price | None:
         if self._price is None:
-            options = self.options
-            self._price = price(options.gpu, region=options.region, account=account_rates())
+            self._price = price(self.options, account=account_rates())
         return self._price
 
     def _examples(self, task: Train) -> float:

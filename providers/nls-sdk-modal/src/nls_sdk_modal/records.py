@@ -14,7 +14,7 @@ from nls_sdk.providers import RunRecord, state_of
 from nls_sdk.tasks import Serve, Task
 
 from .layout import Asked, Attempt, Call, Machine, parse
-from .log import read_log
+from .log import read_logs
 from .volume import Entry, RunsVolume
 
 _ATTEMPT = re.compile(r"runs/([^/]+)/attempts/(\d+)/(.+)")
@@ -132,13 +132,13 @@ def _see(attempt: Attempt, files: Sequence[Entry], data: dict[str, bytes]) -> Se
     asked: Asked = parse(data[attempt.asked], Asked)
     call: Call | None = parse(data[attempt.call], Call) if attempt.call in data else None
     machines = []
-    for path, content in data.items():
-        if path.startswith(f"{attempt.containers}/") and path.endswith(".json"):
-            with contextlib.suppress(msgspec.MsgspecError):
-                machines.append(parse(content, Machine))
+    for content in _below(attempt.containers, data, ending=".json"):
+        with contextlib.suppress(msgspec.MsgspecError):
+            machines.append(parse(content, Machine))
+    logs = _below(attempt.events, data, ending=".jsonl")
     told: Sequence[Event] = [
         evolve(event, url=f"{call.url}/v1") if isinstance(event, Ready) and call else event
-        for event in read_log(data.get(attempt.events, b""))
+        for event in read_logs(logs, after=asked.after)
     ]
     if attempt.end in data:
         end = load_event(data[attempt.end].decode())
@@ -154,6 +154,12 @@ def _see(attempt: Attempt, files: Sequence[Entry], data: dict[str, bytes]) -> Se
     return Seen(
         attempt, asked, asked.read_task(), call, told, machines, leases, detached=attempt.detached in data
     )
+
+
+def _below(folder: str, data: Mapping[str, bytes], *, ending: str) -> list[bytes]:
+    return [
+        content for path, content in data.items() if path.startswith(f"{folder}/") and path.endswith(ending)
+    ]
 
 
 def _before(told: Sequence[Event], end: Terminal) -> list[Event]:

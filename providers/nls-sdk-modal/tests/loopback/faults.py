@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from attrs import define, field
 
-Kind = Literal["unavailable", "drop", "lost", "slow", "torn", "broken"]
-"""`unavailable`: refused. `drop`: the stream breaks before the work is done; `lost`: after. `slow`: it takes
-its time. `torn`: a commit that stores a part and fails. `broken`: a snapshot that comes back without what it
-had started."""
+Kind = Literal["unavailable", "gone", "drop", "lost", "slow", "torn", "broken"]
+"""`unavailable`: refused. `gone`: what it is about is not known any more. `drop`: the stream breaks before
+the work is done; `lost`: after. `slow`: it takes its time. `torn`: a commit that stores a part and fails.
+`broken`: a snapshot that comes back without what it had started."""
 
 _RANDOM: tuple[Kind, ...] = ("unavailable", "unavailable", "drop", "lost", "slow")
 _SAFE = frozenset({"ClientHello", "ContainerHello"})
