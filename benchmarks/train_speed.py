@@ -35,14 +35,17 @@ EXAMPLES, EPOCHS = 5000, 3
 SPEC = Line("plain TRL, 4 x 2 (the default recipe)", 4, 2, steps=200, warm=10, plain=True, limit=180)
 BATCH_8 = Line("the worker, batch 8", 8, steps=100, warm=12)
 FULL = Line("the worker, batch 256", 256, steps=18, warm=12)
+COMPILED = Line(
+    "plain TRL, batch 8, torch_compile", 8, steps=15, warm=25, plain=True, option="torch_compile", limit=240
+)
 LINES = [
     BATCH_8,
     FULL,
     SPEC,
     Line("plain TRL, batch 8", 8, steps=15, plain=True),
-    Line("plain TRL, batch 8, Liger", 8, steps=15, plain=True, option="use_liger_kernel"),
+    Line("plain TRL, batch 8, Liger", 8, steps=15, warm=25, plain=True, option="use_liger_kernel"),
     Line("plain TRL, batch 128", 128, steps=10, warm=5, plain=True),
-    Line("plain TRL, batch 8, torch_compile", 8, steps=15, warm=25, plain=True, option="torch_compile"),
+    COMPILED,
 ]
 MORE = [
     Line("the worker, batch 64", 64, steps=18, warm=12),
