@@ -118,7 +118,7 @@ class StubServer:
             reply = reply(asked.question)
         if self._key is not None and asked.headers.get("authorization") != f"Bearer {self._key}":
             reply = status(401, f"Incorrect API key provided: {asked.headers.get('authorization')}")
-        if request.path.partition("?")[0] != "/v1/chat/completions":
+        if request.path.partition("?")[0] not in ("/v1/chat/completions", "/v1/models"):
             reply = status(404)
         match reply:
             case Hang():

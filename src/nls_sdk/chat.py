@@ -52,7 +52,17 @@ class Chat:
             EndpointUnavailable: No answer, or a time-out; asking again may help.
             EndpointError: The request cannot be sent, or the answer is too long.
         """
-        with self._sent(path, body) as reply:
+        with self._sent("POST", path, body) as reply:
+            return reply.status, reply.headers, self._read(reply)
+
+    def get(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask for what is at a path; what comes back as status, headers and body.
+
+        Raises:
+            EndpointUnavailable: No answer, or a time-out; asking again may help.
+            EndpointError: The answer is too long.
+        """
+        with self._sent("GET", path) as reply:
             return reply.status, reply.headers, self._read(reply)
 
     def stream(self, path: str, body: Mapping[str, Any], model: str) -> Iterator[dict[str, Any]]:
@@ -64,7 +74,7 @@ class Chat:
             EndpointUnavailable: No answer, a time-out, or an answer that breaks off.
             EndpointError: The request was refused, or the answer is no stream of events.
         """
-        with self._sent(path, body) as reply:
+        with self._sent("POST", path, body) as reply:
             if reply.status != 200:
                 raise _refusal(self, reply.status, reply.headers, self._read(reply), model)
             ended = False
@@ -81,19 +91,21 @@ class Chat:
                 raise EndpointUnavailable(f"{self.place}: the answer broke off.")
 
     @contextmanager
-    def _sent(self, path: str, body: Mapping[str, Any]) -> Iterator[BaseHTTPResponse]:
+    def _sent(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> Iterator[BaseHTTPResponse]:
         from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, TimeoutError
 
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self._key:
             headers["authorization"] = f"Bearer {self._key}"
         try:
-            sent = json.dumps(body, ensure_ascii=False).encode()
+            sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise EndpointError("The question holds text that cannot be sent as UTF-8.") from None
         try:
             how: dict[str, Any] = {"retries": False, "redirect": False, "preload_content": False}
-            reply = self._pool.request("POST", f"{self.place}{path}", body=sent, headers=headers, **how)
+            reply = self._pool.request(method, f"{self.place}{path}", body=sent, headers=headers, **how)
             for _ in range(_LONGEST_WAY):
                 if (onward := self._onward(reply)) is None:
                     break
@@ -208,6 +220,25 @@ def ask(client: Chat, model: str, messages: Sequence[Message], **options: Any) -
     )
 
 
+def list_models(client: Chat) -> list[str]:
+    """The names of the models that an API has.
+
+    Raises:
+        EndpointUnavailable: No answer, a time-out, 429 or a server error; asking again may help.
+        EndpointError: The request was refused, or the answer is no list of models.
+    """
+    status, headers, body = client.get("/models")
+    if status != 200:
+        raise _refusal(client, status, headers, body, "")
+    try:
+        return [str(card["id"]) for card in json.loads(body)["data"]]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise EndpointError(
+            f"{client.place}: the answer is not a list of models: {type(error).__name__}.",
+            hint="The URL should be that of an OpenAI-compatible API, ending in /v1.",
+        ) from None
+
+
 def ask_in_pieces(
     client: Chat, model: str, messages: Sequence[Message], **options: Any
 ) -> Generator[str, None, Translation]:
@@ -268,7 +299,8 @@ def _refusal(client: Chat, status: int, headers: Mapping[str, str], body: bytes,
         case 401:
             return EndpointError(f"{client.place}: the API key is wrong or missing (401).")
         case 404:
-            hint = f"Is there a model {model!r}, and does the URL end in /v1?"
+            hint = f"Is there a model {model!r}, and does" if model else "Does"
+            hint += " the URL end in /v1?"
             return EndpointError(message, hint=hint)
         case _:
             return EndpointError(message)

@@ -38,7 +38,7 @@ class Options:
         routing_region: Where requests enter Modal.
         region: Where machines run, which costs more; empty is anywhere.
         environment: The Modal environment; empty is the account's default.
-        app: Name of the app of jobs.
+        app: Name of the apps of jobs; a hash of the code and the options that shape one follows it.
         serve_app: Name of the app of the endpoint; two endpoints at a time need two names.
         volume: Name of the Volume of runs.
         cache: Name of the Volume of downloaded weights and compiled kernels.
@@ -123,6 +123,7 @@ _KINDS: dict[type, str] = {
 }
 
 _RULES: dict[str, tuple[Any, str]] = {
+    "app": (lambda v: len(v) <= 54, "at most 54 characters, as a hash follows it"),
     "cpu": (lambda v: v >= 0.125, "0.125 cores or more"),
     "memory": (lambda v: v >= 128, "128 MiB or more"),
     "max_cost": (lambda v: v >= 0, "0 or more dollars"),

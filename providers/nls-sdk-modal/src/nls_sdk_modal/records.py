@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from nls_sdk.events import Cancelled, Event, Failed, Progress, Ready, Succeeded, Terminal, load_event
 from nls_sdk.providers import RunRecord, state_of
@@ -32,18 +32,27 @@ class Seen:
         call: What Modal calls it; None until that is known.
         told: What it told, in order; ends with how it ended, where that is known.
         machines: The containers it ran on.
-        leases: When each of its clients last gave a sign of life, on the Volume's clock.
+        claimed: When it was asked, on the Volume's clock.
+        called: When its call was written down, on the same; 0 until it is.
+        leases: When each of its clients last gave a sign of life, on the same.
         detached: Whether it outlives its clients, although it was not asked to at first.
     """
 
     attempt: Attempt
     asked: Asked
     task: Task
-    call: Call | None
-    told: Sequence[Event]
-    machines: Sequence[Machine]
-    leases: Mapping[str, int]
-    detached: bool
+    call: Call | None = None
+    told: Sequence[Event] = ()
+    machines: Sequence[Machine] = ()
+    claimed: int = 0
+    called: int = 0
+    leases: Mapping[str, int] = field(factory=dict)
+    detached: bool = False
+
+    @classmethod
+    def claimed_only(cls, attempt: Attempt, asked: Asked) -> Seen:
+        """An attempt that came no further than its claim."""
+        return cls(attempt, asked, asked.read_task())
 
     @property
     def run_id(self) -> str:
@@ -57,9 +66,9 @@ class Seen:
         return last if isinstance(last, _ENDS) else None
 
     @property
-    def lease(self) -> int | None:
-        """When a client of its last gave a sign of life; None when never."""
-        return max(self.leases.values(), default=None)
+    def last_sign(self) -> int:
+        """When a client of it last gave a sign of life, on the Volume's clock; its claim is the first."""
+        return max([self.claimed, *self.leases.values()])
 
     @property
     def last_seq(self) -> int:
@@ -146,13 +155,22 @@ def _see(attempt: Attempt, files: Sequence[Entry], data: dict[str, bytes]) -> Se
         # A reader with an old view may have declared what the container had told itself: its own word counts.
         if isinstance(end, Cancelled) or not any(isinstance(event, _ENDS) for event in told):
             told = _before(told, end)
-    leases = {
-        entry.path.rpartition("/")[2]: entry.mtime
-        for entry in files
-        if entry.path.startswith(f"{attempt.leases}/")
-    }
+    times = {entry.path: entry.mtime for entry in files}
     return Seen(
-        attempt, asked, asked.read_task(), call, told, machines, leases, detached=attempt.detached in data
+        attempt,
+        asked,
+        asked.read_task(),
+        call,
+        told,
+        machines,
+        claimed=times[attempt.asked],
+        called=times.get(attempt.call, 0),
+        leases={
+            path.rpartition("/")[2]: when
+            for path, when in times.items()
+            if path.startswith(f"{attempt.leases}/")
+        },
+        detached=attempt.detached in data,
     )
 
 

@@ -53,6 +53,7 @@ class Modal(Account, Builds, Volumes, Ambushes):
                 "app": self.apps[fn.app_id].name,
                 "function": fn.definition.function_name,
                 "gpu": fn.definition.resources.gpu_config.gpu_type,
+                "gpus": fn.definition.resources.gpu_config.count,
                 "milli_cpu": [fn.definition.resources.milli_cpu, fn.definition.resources.milli_cpu_max],
                 "memory_mb": [fn.definition.resources.memory_mb, fn.definition.resources.memory_mb_max],
                 "call": c.call_id,
