@@ -5,8 +5,8 @@ drafter remembers which token followed which in the answers it saw, and copies f
 it has been begun. It learns while it serves and keeps nothing. vLLM checks every guess in the step that it
 makes anyway: a wrong one costs time and never changes an answer.
 
-vLLM takes the class by its name, as the `model` of a speculative config whose method is `custom_class`; seen to
-be the same in 0.26 to 0.33.
+vLLM takes the class by its name, as the `model` of a speculative config whose method is `custom_class`; from
+0.26 to 0.33 the interface is the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STEP = 256
 """Tokens of all clients that one step should check: more cost the GPU more than the weights it reads."""
 _FEWEST = 2
 _MANY = 200_000
-"""Remembered contexts above which those seen once are forgotten; a context takes about 300 bytes."""
+"""Contexts to remember; each takes about 300 bytes."""
 
 
 class Tokens(Protocol):
@@ -50,9 +50,14 @@ class _Followers:
 
 
 class Continuations:
-    """Which token followed up to three others, in the answers seen so far."""
+    """Which token followed up to three others, in the answers seen so far.
 
-    def __init__(self) -> None:
+    Args:
+        most: Contexts to remember; above it those seen once are forgotten.
+    """
+
+    def __init__(self, most: int = _MANY) -> None:
+        self._most = most
         self._after: dict[tuple[int, ...], _Followers] = {}
 
     def learn(self, text: Sequence[int], new: int) -> None:
@@ -64,7 +69,7 @@ class Continuations:
                 if followers is None:
                     followers = self._after[context] = _Followers(text[at])
                 followers.add(text[at])
-        if len(self._after) > _MANY:
+        if len(self._after) > self._most:
             self._after = {context: found for context, found in self._after.items() if found.total > 1}
 
     def likeliest(self, text: Sequence[int]) -> tuple[int | None, int, float]:
@@ -84,8 +89,8 @@ def guess(text: Sequence[int], known: Continuations, most: int) -> list[int]:
         most: Tokens to guess at most.
     """
     places: dict[int, list[int]] = {}
-    for place, token in enumerate(text[:-1]):
-        places.setdefault(token, []).append(place)
+    for place, seen in enumerate(text[:-1]):
+        places.setdefault(seen, []).append(place)
     grown = list(text)
     for _ in range(most):
         token, length, share = known.likeliest(grown)
