@@ -6,17 +6,16 @@ Importing vLLM makes millions of objects that stay, and looking for garbage amon
 from __future__ import annotations
 
 import gc
+from importlib import import_module
 
 
 def main() -> None:
-    """What the command ``vllm`` does."""
+    """Do what the command ``vllm`` does."""
     gc.disable()
-    import vllm.entrypoints.cli.serve
-    from vllm.entrypoints.cli.main import main as vllm
-
+    import_module("vllm.entrypoints.cli.serve")
     gc.freeze()
     gc.enable()
-    vllm()
+    import_module("vllm.entrypoints.cli.main").main()
 
 
 if __name__ == "__main__":
