@@ -54,7 +54,8 @@ def test_vllm_is_imported_without_looking_for_garbage_and_told_everything(instal
 
 def test_the_command_starts_it_so_where_this_python_has_vllm(installed: dict[str, str]) -> None:
     code = (
-        "from pathlib import Path; from nls_sdk import ServeConfig; from nls_sdk.worker import vllm_command as v;"
-        "print(v.command(Path('/m'), ServeConfig(), 1, 'h')[1:4])"
+        "from pathlib import Path; from nls_sdk import ServeConfig;"
+        "from nls_sdk.worker.vllm_command import command;"
+        "print(command(Path('/m'), ServeConfig(), 1, 'h')[1:4])"
     )
     assert printed(code, installed) == "['-m', 'nls_sdk.worker.vllm_start', 'serve']"
