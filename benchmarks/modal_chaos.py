@@ -219,8 +219,7 @@ def run_once(modal: Any, seed: int, place: str) -> Outcome:
 
 
 def _left(modal: Any, place: str) -> int:
-    apps = (f"jobs-{place}", f"serve-{place}")
-    return len([c for c in modal.containers() if c["app"] in apps])
+    return sum(len(modal.containers(app=f"{kind}-{place}")) for kind in ("jobs", "serve"))
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ def kill_at(modal: Any, stage: str, delay: float, place: str) -> str:
     if states != {"steady.train": "succeeded", "steady.merge": "succeeded", "steady.serve": "cancelled"}:
         wrong.append(f"states {states}")
     deadline = time.monotonic() + 10
-    while left := [c for c in modal.containers() if c["app"] in options.values()]:
+    while left := [c for app in options.values() for c in modal.containers(app=app)]:
         if time.monotonic() > deadline:
             wrong.append(f"{len(left)} containers are left")
             break

@@ -86,6 +86,9 @@ class StubServer:
             def do_POST(self) -> None:
                 stub._answer(self)
 
+            def do_GET(self) -> None:
+                stub._answer(self)
+
             def log_message(self, *_: Any) -> None:
                 """Stay silent."""
 
@@ -106,7 +109,7 @@ class StubServer:
         self._http.server_close()
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        body = json.loads(request.rfile.read(int(request.headers["content-length"])))
+        body = json.loads(request.rfile.read(int(request.headers.get("content-length", 0))) or b"{}")
         asked = Asked(request.path, {k.lower(): v for k, v in request.headers.items()}, body)
         with self._lock:
             self.asked.append(asked)
@@ -115,7 +118,7 @@ class StubServer:
             reply = reply(asked.question)
         if self._key is not None and asked.headers.get("authorization") != f"Bearer {self._key}":
             reply = status(401, f"Incorrect API key provided: {asked.headers.get('authorization')}")
-        if request.path != "/v1/chat/completions":
+        if request.path.partition("?")[0] not in ("/v1/chat/completions", "/v1/models"):
             reply = status(404)
         match reply:
             case Hang():

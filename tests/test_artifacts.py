@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nls_sdk.artifacts import fingerprint, hash_file
+from nls_sdk.artifacts import Artifact, artifact_of, fingerprint, hash_file
 from nls_sdk.errors import ArtifactError
 
 
@@ -50,3 +50,19 @@ def test_a_link_into_its_own_folder_is_named(tmp_path: Path) -> None:
     (folder / "sub" / "up").symlink_to(folder, target_is_directory=True)
     with pytest.raises(ArtifactError, match="sub/up"):
         fingerprint(folder)
+
+
+def test_what_is_stored_is_found_by_its_content(tmp_path: Path) -> None:
+    folder = make(tmp_path / "f", ["a", "sub/b"])
+    digest, size = fingerprint(folder)
+    assert artifact_of(folder) == Artifact(f"artifacts/{digest}", digest, size)
+    (tmp_path / "empty").write_bytes(b"")
+    assert artifact_of(tmp_path / "empty").size == 0
+
+
+def test_nothing_is_no_artifact(tmp_path: Path) -> None:
+    (tmp_path / "hollow" / "deep").mkdir(parents=True)
+    with pytest.raises(ArtifactError, match="hollow: the folder holds no file"):
+        artifact_of(tmp_path / "hollow")
+    with pytest.raises(ArtifactError, match="nowhere: no such"):
+        artifact_of(tmp_path / "nowhere")

@@ -176,3 +176,24 @@ def test_a_connection_is_used_again() -> None:
         client = connect(server.url, timeout=10)
         assert [ask(client, "llm", prompt("q")) for _ in range(3)] == ["lang:go"] * 3
         assert len(server.asked) == 3
+
+
+def test_an_answer_that_takes_long_is_fetched_where_the_server_says() -> None:
+    later = Raw(b"", 303, headers={"location": "/v1/chat/completions?call=1"})
+    with StubServer(later, later, "lang:go", key=KEY) as server:
+        assert ask(connect(server.url, api_key=KEY, timeout=10), "llm", prompt("q")) == "lang:go"
+        assert [asked.path.partition("?")[2] for asked in server.asked] == ["", "call=1", "call=1"]
+
+
+def test_a_way_without_end_is_given_up() -> None:
+    with pytest.raises(EndpointError, match="303"):
+        answer(Raw(b"", 303, headers={"location": "/v1/chat/completions"}))
+
+
+@pytest.mark.parametrize("code", [302, 303, 307])
+def test_the_key_goes_to_no_other_server(code: int) -> None:
+    with StubServer("lang:go") as other:
+        away = Raw(b"", code, headers={"location": f"{other.url}/chat/completions"})
+        with pytest.raises(EndpointError):
+            answer(away)
+        assert other.asked == []

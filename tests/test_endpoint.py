@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from stub_server import HALF_JSON, Hang, Reply, StubServer, status
+from stub_server import HALF_JSON, Hang, Raw, Reply, StubServer, status
 
 from nls_sdk import Endpoint
 from nls_sdk.errors import ConfigError, EndpointError, EndpointUnavailable
@@ -100,6 +101,21 @@ def test_a_server_that_is_starting_is_waited_for() -> None:
     with StubServer(status(503), status(503), "lang:go") as server:
         assert Endpoint(server.url, cold_timeout=30.0).translate("go files") == "lang:go"
         assert len(server.asked) == 3
+
+
+def test_a_server_says_what_it_serves() -> None:
+    names = {"data": [{"id": "llm"}, {"id": "first.serve@3fa9c1d20b77"}]}
+    with StubServer(status(503), Raw(json.dumps(names).encode())) as server:
+        endpoint = Endpoint(server.url, cold_timeout=20.0)
+        assert endpoint.models() == ["llm", "first.serve@3fa9c1d20b77"]
+        assert [asked.path for asked in server.asked] == ["/v1/models"] * 2
+
+
+@pytest.mark.parametrize("reply", [Raw(b"[]"), Raw(b'{"data": [{}]}'), HALF_JSON, status(404)])
+def test_what_is_no_list_of_models_is_a_typed_error(reply: Reply) -> None:
+    with StubServer(reply) as server, pytest.raises(EndpointError) as caught:
+        Endpoint(server.url).models()
+    assert "/v1" in caught.value.hint
 
 
 def test_a_server_that_never_starts_is_given_up() -> None:

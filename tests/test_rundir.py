@@ -25,6 +25,20 @@ def test_a_lost_artifact_is_named(tmp_path: Path) -> None:
         locate(tmp_path, Artifact("artifacts/dd", "dd", 1))
 
 
+def test_an_artifact_that_its_run_has_made_anew_is_another(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, "first.merge")
+    (run.path / "model").mkdir(parents=True)
+    (run.path / "model" / "weights").write_text("old")
+    old = run.output("model")
+    run.write_done({"model": old}, {})
+    assert locate(tmp_path, old) == run.path / "model"
+    (run.path / "model" / "weights").write_text("new")
+    run.write_done({"model": run.output("model")}, {})
+    with pytest.raises(ArtifactError, match=f"{old.digest[:12]}… is asked for"):
+        locate(tmp_path, old)
+    assert locate(tmp_path, run.output("model")) == run.path / "model"
+
+
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     write_json(file, {"a": 1})

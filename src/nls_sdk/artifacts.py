@@ -55,6 +55,20 @@ def fingerprint(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+def artifact_of(path: Path) -> Artifact:
+    """The artifact that a file or folder becomes where it is stored, at `artifacts/DIGEST`.
+
+    Raises:
+        ArtifactError: It is not there, or is a folder that holds no file.
+    """
+    if not path.exists():
+        raise ArtifactError(f"{path}: no such file or folder.")
+    if path.is_dir() and next(_files(path), None) is None:
+        raise ArtifactError(f"{path}: the folder holds no file.", hint="Was it written elsewhere?")
+    digest, size = fingerprint(path)
+    return Artifact(path=f"artifacts/{digest}", digest=digest, size=size)
+
+
 def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """The files of a folder and of those below, links followed."""
     here = folder.resolve()

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import ssl
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin
 
 from attrs import field, frozen
 
+from .connections import open_pool, origin_of, place_of
 from .errors import ConfigError, EndpointError, EndpointUnavailable
 from .prompt import Message
 from .translator import Translation
@@ -26,8 +25,8 @@ SERVER_TIME_HEADER = "x-server-time-ms"
 LONGEST_ANSWER = 1_000_000
 """Bytes of an answer, its JSON counted; no query is so long."""
 
-CONNECTIONS = 256
-"""Connections that are kept open for the next request."""
+_LONGEST_WAY = 20
+"""How often a request that takes long is sent on, each time to wait again."""
 
 _BUSY = frozenset({408, 409, 425, 429})
 
@@ -53,7 +52,17 @@ class Chat:
             EndpointUnavailable: No answer, or a time-out; asking again may help.
             EndpointError: The request cannot be sent, or the answer is too long.
         """
-        with self._sent(path, body) as reply:
+        with self._sent("POST", path, body) as reply:
+            return reply.status, reply.headers, self._read(reply)
+
+    def get(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask for what is at a path; what comes back as status, headers and body.
+
+        Raises:
+            EndpointUnavailable: No answer, or a time-out; asking again may help.
+            EndpointError: The answer is too long.
+        """
+        with self._sent("GET", path) as reply:
             return reply.status, reply.headers, self._read(reply)
 
     def stream(self, path: str, body: Mapping[str, Any], model: str) -> Iterator[dict[str, Any]]:
@@ -65,7 +74,7 @@ class Chat:
             EndpointUnavailable: No answer, a time-out, or an answer that breaks off.
             EndpointError: The request was refused, or the answer is no stream of events.
         """
-        with self._sent(path, body) as reply:
+        with self._sent("POST", path, body) as reply:
             if reply.status != 200:
                 raise _refusal(self, reply.status, reply.headers, self._read(reply), model)
             ended = False
@@ -82,26 +91,26 @@ class Chat:
                 raise EndpointUnavailable(f"{self.place}: the answer broke off.")
 
     @contextmanager
-    def _sent(self, path: str, body: Mapping[str, Any]) -> Iterator[BaseHTTPResponse]:
+    def _sent(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> Iterator[BaseHTTPResponse]:
         from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, TimeoutError
 
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self._key:
             headers["authorization"] = f"Bearer {self._key}"
         try:
-            sent = json.dumps(body, ensure_ascii=False).encode()
+            sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise EndpointError("The question holds text that cannot be sent as UTF-8.") from None
         try:
-            reply = self._pool.request(
-                "POST",
-                f"{self.place}{path}",
-                body=sent,
-                headers=headers,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
+            how: dict[str, Any] = {"retries": False, "redirect": False, "preload_content": False}
+            reply = self._pool.request(method, f"{self.place}{path}", body=sent, headers=headers, **how)
+            for _ in range(_LONGEST_WAY):
+                if (onward := self._onward(reply)) is None:
+                    break
+                reply.drain_conn()
+                reply = self._pool.request("GET", onward, headers=headers, **how)
             try:
                 yield reply
             finally:
@@ -114,6 +123,23 @@ class Chat:
             raise EndpointUnavailable(f"{self.place}: no answer: {error.args[-1]}.") from None
         except (HTTPError, OSError) as error:
             raise EndpointUnavailable(f"{self.place}: no answer: {_reason(error)}.") from None
+
+    def _onward(self, reply: BaseHTTPResponse) -> str | None:
+        """Where the answer to a request that takes long is to be fetched; None where it is here.
+
+        Raises:
+            EndpointError: At another server, to which the key does not belong.
+        """
+        if reply.status != 303 or not (location := reply.headers.get("location")):
+            return None
+        onward = urljoin(f"{self.place}/", location)
+        if origin_of(onward) != origin_of(self.place):
+            reply.drain_conn()
+            raise EndpointError(
+                f"{self.place}: it sends on to another server, which is not asked.",
+                hint="Give that server's own base URL, if it is meant.",
+            )
+        return onward
 
     def _read(self, reply: BaseHTTPResponse) -> bytes:
         body = reply.read(LONGEST_ANSWER + 1, decode_content=True)
@@ -140,20 +166,13 @@ def connect(url: str, *, api_key: str | None = None, timeout: float) -> Chat:
     Raises:
         ConfigError: The URL is not one, or the key cannot be sent.
     """
-    host = _host(url)
-    place = _place(url)
+    pool = open_pool(url, timeout=timeout)
+    place = place_of(url)
     if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
         raise ConfigError(
             f"The API key for {place} holds a character that cannot be sent.",
             hint="Look for a space, a line end or a typographic quote in it.",
         )
-    import urllib3
-
-    options: dict[str, Any] = {"timeout": timeout, "maxsize": CONNECTIONS, "block": False}
-    if place.startswith("https:"):
-        options["ssl_context"] = ssl.create_default_context()
-    proxy = None if _is_loopback(host) else _proxy(place, host)
-    pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     return Chat(place, timeout, api_key or None, pool)
 
 
@@ -199,6 +218,25 @@ def ask(client: Chat, model: str, messages: Sequence[Message], **options: Any) -
         tokens_in=_count(usage, "prompt_tokens"),
         tokens_out=_count(usage, "completion_tokens"),
     )
+
+
+def list_models(client: Chat) -> list[str]:
+    """The names of the models that an API has.
+
+    Raises:
+        EndpointUnavailable: No answer, a time-out, 429 or a server error; asking again may help.
+        EndpointError: The request was refused, or the answer is no list of models.
+    """
+    status, headers, body = client.get("/models")
+    if status != 200:
+        raise _refusal(client, status, headers, body, "")
+    try:
+        return [str(card["id"]) for card in json.loads(body)["data"]]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise EndpointError(
+            f"{client.place}: the answer is not a list of models: {type(error).__name__}.",
+            hint="The URL should be that of an OpenAI-compatible API, ending in /v1.",
+        ) from None
 
 
 def ask_in_pieces(
@@ -261,7 +299,8 @@ def _refusal(client: Chat, status: int, headers: Mapping[str, str], body: bytes,
         case 401:
             return EndpointError(f"{client.place}: the API key is wrong or missing (401).")
         case 404:
-            hint = f"Is there a model {model!r}, and does the URL end in /v1?"
+            hint = f"Is there a model {model!r}, and does" if model else "Does"
+            hint += " the URL end in /v1?"
             return EndpointError(message, hint=hint)
         case _:
             return EndpointError(message)
@@ -309,39 +348,6 @@ def _text(value: Any) -> str | None:
 def _count(usage: Any, key: str) -> int | None:
     value = usage.get(key) if isinstance(usage, dict) else None
     return value if isinstance(value, int) and value >= 0 else None
-
-
-def _host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-            return parts.hostname
-    except ValueError:
-        pass
-    raise ConfigError(
-        f"{url.rpartition('@')[2]!r} is not a base URL.", hint="It looks like http://127.0.0.1:8000/v1."
-    )
-
-
-def _place(url: str) -> str:
-    """The URL without user and password, and without a slash at its end."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
-
-
-def _proxy(place: str, host: str) -> str | None:
-    from urllib.request import getproxies, proxy_bypass
-
-    proxies = getproxies()
-    found = None if proxy_bypass(host) else proxies.get(urlsplit(place).scheme) or proxies.get("all")
-    return found if found is None or "://" in found else f"http://{found}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _server_seconds(headers: Mapping[str, str]) -> float | None:

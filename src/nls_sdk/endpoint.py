@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .chat import ask, ask_in_pieces, connect
+from .chat import ask, ask_in_pieces, connect, list_models
 from .errors import ConfigError, EndpointError, EndpointUnavailable, NlsError
 from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, prompt
 from .retry import retry
@@ -171,6 +171,18 @@ class Endpoint:
         other._system = self._system if system is None else system
         return other
 
+    def models(self) -> list[str]:
+        """The names that the server itself gives what it serves.
+
+        One of ours says besides `model` which run serves what, such as `first.serve@3fa9c1d20b77`, the
+        start of the model's SHA-256. Where the server is starting, its start is waited for first.
+
+        Raises:
+            EndpointUnavailable: The server did not answer; asking again may help.
+            EndpointError: It refused the request, or its answer is not one.
+        """
+        return self._awaited(lambda: list_models(self._client))
+
     def _checked(self, question: str) -> Translation:
         first = self._ask(question)
         fault = fault_of(first)
@@ -192,12 +204,15 @@ class Endpoint:
         )
 
     def _ask(self, question: str, **fields: Any) -> Translation:
-        """One request, and before it the wait for a server that is starting."""
-        deadline = time.monotonic() + self._cold_timeout
         messages = [*prompt(question, system=self._system)]
+        return self._awaited(lambda: ask(self._client, self.model, messages, **self._options, **fields))
+
+    def _awaited(self, request: Callable[[], T]) -> T:
+        """What a request brings, and before it the wait for a server that is starting."""
+        deadline = time.monotonic() + self._cold_timeout
         while True:
             try:
-                return ask(self._client, self.model, messages, **self._options, **fields)
+                return request()
             except EndpointUnavailable as error:
                 if error.status != _STARTING or time.monotonic() > deadline:
                     raise

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
-from collections.abc import Mapping
+import selectors
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -16,6 +21,7 @@ import msgspec
 from .events import Event, Log, load_event
 
 _LONGEST = 1 << 20
+_PIECE = 1 << 16
 _SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)$")
 _SHORTEST_SECRET = 8
 
@@ -76,6 +82,52 @@ class Listener:
                 return [self._hidden(each) for each in value]
             case _:
                 return value
+
+
+class WorkerPipes:
+    """A worker's standard output and standard error, read side by side as events. A context manager."""
+
+    def __init__(self, worker: subprocess.Popen[bytes], listener: Listener) -> None:
+        """Begin to listen.
+
+        Args:
+            worker: The process, with both of its outputs piped.
+            listener: What turns its lines into events.
+        """
+        self._listener = listener
+        self._pipes = selectors.DefaultSelector()
+        for pipe, is_told in ((worker.stdout, True), (worker.stderr, False)):
+            assert pipe
+            os.set_blocking(pipe.fileno(), False)
+            self._pipes.register(pipe, selectors.EVENT_READ, (LineSplitter(), is_told))
+
+    def hear(self, seconds: float) -> list[Event]:
+        """What is told next; none where nothing comes within the time."""
+        if not self._pipes.get_map():
+            time.sleep(seconds)
+        return [event for key, _ in self._pipes.select(seconds) for event in self._read(key)]
+
+    def rest(self) -> Iterator[Event]:
+        """What is left in the pipes; a process that holds one open is not waited for."""
+        while ready := self._pipes.select(0):
+            for key, _ in ready:
+                yield from self._read(key)
+
+    def _read(self, key: selectors.SelectorKey) -> Iterator[Event]:
+        splitter, is_told = key.data
+        data = os.read(key.fd, _PIECE)
+        if not data:
+            self._pipes.unregister(key.fileobj)
+        for line in splitter.feed(data) if data else splitter.rest():
+            yield self._listener.hear(line, is_told=is_told)
+
+    def __enter__(self) -> WorkerPipes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pipes.close()
 
 
 def _secrets(environment: Mapping[str, str]) -> list[str]:

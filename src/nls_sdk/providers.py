@@ -6,7 +6,7 @@ soon and are safe to repeat; the core polls them and owns the one retry policy. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -183,6 +183,28 @@ class DemoProvider(Protocol):
 
     def demo_recipe(self) -> Recipe:
         """Hyperparameters, base model included, that show the whole job there in minutes."""
+        ...
+
+
+@frozen
+class Reaped:
+    """What became of what runs had left behind.
+
+    Attributes:
+        stopped: The names of what was stopped.
+        left: Why something was left, by its name, and what would stop it.
+    """
+
+    stopped: Sequence[str] = ()
+    left: Mapping[str, str] = field(factory=dict)
+
+
+@runtime_checkable
+class ReapingProvider(Protocol):
+    """What a provider may have besides: it finds what no run needs any more, which `stop --all` asks for."""
+
+    def reap(self) -> Reaped:
+        """Stop what its own runs left behind and no living one needs; what is another's is left."""
         ...
 
 

@@ -109,11 +109,18 @@ def locate(home: Path, artifact: Artifact) -> Path:
     """Where a stored artifact lies.
 
     Raises:
-        ArtifactError: It is not there.
+        ArtifactError: It is not there, or the run that made it has made another one since.
     """
     path = home / artifact.path
     if not path.exists():
         raise ArtifactError(f"{path}: the stored artifact is gone.", hint="Run the step that made it again.")
+    match artifact.path.split("/"):
+        case ["runs", run_id, name] if done := RunDirectory(home, run_id).read_done():
+            if (now := done.outputs.get(name)) and now.digest != artifact.digest:
+                raise ArtifactError(
+                    f"{path}: it is {now.digest[:12]}… now, and {artifact.digest[:12]}… is asked for.",
+                    hint="Its run was run anew since: start the step that needs it from its present result.",
+                )
     return path
 
 

@@ -165,6 +165,14 @@ class Serve(_Task):
     detached: bool = False
     system: str = SYSTEM_PROMPT
 
+    @property
+    def served_as(self) -> str:
+        """What its server calls the model besides `config.model_name`: the run, and whose content it is.
+
+        `first.serve@` and the start of the model's SHA-256, or its id on the hub.
+        """
+        return f"{self.run_id}@{self.model if isinstance(self.model, str) else self.model.digest[:12]}"
+
 
 Task: TypeAlias = Train | DryRun | Merge | Serve
 

@@ -14,7 +14,9 @@ from cli.calling import Call
 from stub_server import StubServer, status
 
 from nls_sdk import Dataset
+from nls_sdk.errors import ProviderError
 from nls_sdk.events import Event, Log
+from nls_sdk.providers import Reaped
 from nls_sdk.tasks import Serve, Task
 from nls_sdk.testing import FakeProvider
 
@@ -194,7 +196,7 @@ def test_several_endpoints_have_to_be_told_apart(call: Call, fake: FakeProvider)
     assert done.code == 2
     assert "one, two" in done.err
     assert call("key", "--run-name", "two").out == "fake-api-key\n"
-    assert call("stop", "--run-name", "two", "--json").json == {"stopped": ["two.serve"]}
+    assert call("stop", "--run-name", "two", "--json").json == {"stopped": ["two.serve"], "left": {}}
     assert call("key").out == "fake-api-key\n"
     assert call("stop", "--all").out == "Stopped one.serve.\n"
     assert call("stop", "--all").out == "No endpoint was up.\n"
@@ -202,6 +204,29 @@ def test_several_endpoints_have_to_be_told_apart(call: Call, fake: FakeProvider)
     gone = call("key", "--run-name", "two")
     assert gone.code == 2
     assert "is not up: it stopped: cancelled" in gone.err
+
+
+def test_stop_all_tells_what_was_left_behind_and_what_stays(call: Call) -> None:
+    class Leaving(FakeProvider):
+        def reap(self) -> Reaped:
+            return Reaped(["app-1"], {"app-2": "its runs are elsewhere"})
+
+    done = call("stop", "--all", provider=Leaving())
+    assert (done.out, done.err) == ("Stopped app-1.\n", "Left app-2: its runs are elsewhere.\n")
+    told = call("stop", "--all", "--json", provider=Leaving()).json
+    assert told == {"stopped": ["app-1"], "left": {"app-2": "its runs are elsewhere"}}
+
+
+def test_what_an_error_could_not_take_back_is_told_with_it(call: Call) -> None:
+    class Failing(FakeProvider):
+        def reap(self) -> Reaped:
+            error = ProviderError("The app cannot be stopped.", hint="Stop it by hand.")
+            error.add_note("Besides: a token is left")
+            raise error
+
+    done = call("stop", "--all", provider=Failing())
+    assert done.code == 1
+    assert done.err == "error: The app cannot be stopped.\nStop it by hand.\nBesides: a token is left\n"
 
 
 @pytest.mark.parametrize("argv", [["stop"], ["stop", "--all", "--run-name", "x"]])

@@ -24,6 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402  # af
 from nls_sdk.worker import decoding, server  # noqa: E402  # after the check for torch
 
 KEY = "a-key"
+SERVED_AS = "first.serve@3fa9c1d20b77"
 MAX_LEN = 256
 SYSTEM = {"role": "system", "content": "Turn the question into a query and say nothing else, please."}
 TEMPLATE = """\
@@ -124,7 +125,7 @@ def running(request: pytest.FixtureRequest, model_dir: Path) -> Iterator[Running
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "load_engine", load)
-        app = server.create_app(model_dir, api_key=KEY, in_use=in_use)
+        app = server.create_app(model_dir, api_key=KEY, served_as=SERVED_AS, in_use=in_use)
     ready = threading.Event()
     told: list[Any] = []
 
@@ -271,9 +272,10 @@ def test_health_and_models(running: Running) -> None:
     assert httpx.get(running.client.base_url.join("/health")).status_code == 200
     assert running.uses() == before
     answer = running.client.get("/v1/models")
-    assert [m["id"] for m in answer.json()["data"]] == ["llm"]
+    assert [m["id"] for m in answer.json()["data"]] == ["llm", SERVED_AS]
+    assert running.post(model=SERVED_AS).json()["model"] == "llm"
     assert float(answer.headers["x-server-time-ms"]) >= 0
-    assert running.uses() == before + 2
+    assert running.uses() == before + 4
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", KEY, f"bearer{KEY}"])

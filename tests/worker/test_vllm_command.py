@@ -52,6 +52,13 @@ def test_speculation_is_one_json_option() -> None:
     assert "--speculative-config" not in made(speculation="off")
 
 
+def test_the_model_is_named_by_its_run_and_content_too() -> None:
+    named = command(MODEL, ServeConfig(), 8000, "127.0.0.1", served_as="first.serve@3fa9")
+    at = named.index("--served-model-name")
+    assert named[at + 1 : at + 3] == ["llm", "first.serve@3fa9"]
+    assert named[at + 3].startswith("--")
+
+
 def test_no_graphs_is_eager_mode() -> None:
     assert "--enforce-eager" in made(graph_batch=0)
     assert "--max-num-batched-tokens" not in made(graph_batch=0)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,10 +24,28 @@ from nls_sdk.verify import verify_volumes
 from nls_sdk_modal import ModalProvider
 from nls_sdk_modal.account import find_token
 from nls_sdk_modal.estimate import OVERHEAD, estimate
-from nls_sdk_modal.rates import TABLE_DATE, price
+from nls_sdk_modal.options import Options
+from nls_sdk_modal.rates import LIST_DATE, Price, price
 
 DATA = Artifact(path="artifacts/none", digest="0" * 64, size=0)
 TASK = Train(name="first", base="Qwen/Qwen3-1.7B", data=DATA, recipe=Recipe())
+
+
+RATES = {
+    "gpu_hour_cost_h100": "3.10",
+    "gpu_hour_cost_h200": "9",
+    "cpu_hour_cost": "0.05",
+    "cpu_hour_cost_sandbox": "7",
+    "mem_gib_hour_cost": "0.01",
+    "volume_gib_month_cost": "0.09",
+}
+"""An account's own, by the names that `modal billing rates` shows."""
+
+
+def priced(rates: Mapping[str, str] | None = None, **options: object) -> Price:
+    found = price(Options(**options), account={name: Decimal(value) for name, value in (rates or {}).items()})  # type: ignore[arg-type]  # options of several types
+    assert found
+    return found
 
 
 def findings(provider: ModalProvider) -> dict[str, Check]:
@@ -46,17 +65,20 @@ def test_a_whole_account_is_fine(loopback: Loopback, provider: ModalProvider) ->
     }
     assert found["token"].message == "from the environment"
     assert found["workspace"].message == "loopback-ws"
-    assert TABLE_DATE in found["price"].message
+    assert found["price"].message.startswith("$4.40 an hour; ")
+    assert LIST_DATE in found["price"].message
     assert [check.status for check in verify_volumes(provider)] == ["ok"]
 
 
 def test_what_the_account_lacks_is_told_with_its_remedy(loopback: Loopback, provider: ModalProvider) -> None:
     loopback.secret("huggingface-secret", SOMETHING="else")
-    loopback.settings(rates={"gpu_h100_per_hour": "3.10"})
+    loopback.settings(rates=RATES)
     found = findings(provider)
     assert found["secret huggingface-secret"].status == "failed"
     assert "without HF_TOKEN or HUGGING_FACE_HUB_TOKEN" in found["secret huggingface-secret"].message
-    assert "$3.10 an hour; the account's own rate" in found["price"].message
+    assert found["price"].message.startswith(
+        "$3.62 an hour; the account's own rates for H100, 4 cores and 32 GiB of memory"
+    )
     loopback.forget_secret("huggingface-secret")
     gone = findings(provider)["secret huggingface-secret"]
     assert (gone.status, gone.message) == ("failed", "not there")
@@ -145,30 +167,32 @@ def test_the_token_in_force_is_named(
     ).replace("token_secret", "")
 
 
-def test_prices_are_the_accounts_own_or_dated() -> None:
-    listed = price("H100:2")
-    assert listed
-    assert listed.per_second == pytest.approx(2 * 3.95 / 3600)
-    assert TABLE_DATE in listed.source
-    own = price("H100", account={"h200_gpu_second": Decimal("9"), "h100_gpu_second": Decimal("0.001")})
-    assert own
-    assert own.per_second == 0.001
-    assert "the account's own rate" in own.source
-    dear = price("H100", region="eu")
-    assert dear
-    assert dear.per_second == pytest.approx(1.75 * 3.95 / 3600)
-    assert price("Z9000") is None
+def test_a_machine_costs_its_gpus_its_cores_and_its_memory() -> None:
+    listed = priced(gpu="H100:2", cpu=8.0, memory=65536)
+    assert listed.per_hour == pytest.approx(2 * 3.95 + 8 * 0.0473 + 64 * 0.008)
+    assert listed.per_second == pytest.approx(listed.per_hour / 3600)
+    assert LIST_DATE in listed.source
+    assert "H100:2, 8 cores and 64 GiB of memory" in listed.source
+    assert priced(gpu="", cpu=1.0, memory=1024).per_hour == pytest.approx(0.0473 + 0.008)
+    own = priced(RATES, cpu=2.0, memory=2048)
+    assert own.per_hour == pytest.approx(3.10 + 2 * 0.05 + 2 * 0.01)
+    assert "the account's own rates" in own.source
+    assert priced(RATES, gpu="A10").per_hour > priced(gpu="L4").per_hour, "a GPU the account has no rate of"
+    assert LIST_DATE in priced(RATES, gpu="A10").source
+    assert priced(region="eu").per_hour == pytest.approx(1.75 * priced().per_hour)
+    assert price(Options(gpu="Z9000")) is None
+    assert priced(gpu="A100-80GB").per_hour - priced(gpu="A100").per_hour == pytest.approx(0.40)
 
 
 def test_estimates_rest_on_what_ran_else_on_a_rule() -> None:
     def judge(runs: list[RunRecord], task: Train | Serve = TASK) -> Estimate:
-        return estimate(task, runs=runs, price=price("H100"), gpu="H100", idle=120, examples=lambda _: 2400.0)
+        return estimate(task, runs=runs, price=priced(), gpu="H100", idle=120, examples=lambda _: 2400.0)
 
     rough = judge([])
     assert rough.seconds == pytest.approx(OVERHEAD + 300 * 0.014)
     by_trl = judge([], evolve(TASK, recipe=Recipe(lora_dropout=0.1)))
     assert by_trl.seconds == pytest.approx(OVERHEAD + 300 * 0.56)
-    assert rough.dollars == pytest.approx(rough.seconds * 3.95 / 3600)
+    assert rough.dollars == pytest.approx(rough.seconds * (3.95 + 4 * 0.0473 + 32 * 0.008) / 3600)
     assert "nothing like it has run yet" in rough.basis
     assert "of 80 GB" in rough.basis
     end = Succeeded(metrics={"seconds": 60.0, "examples": 1200.0})
@@ -178,7 +202,7 @@ def test_estimates_rest_on_what_ran_else_on_a_rule() -> None:
     assert "old.train saw 1200 examples in 60 s" in like.basis
     served = judge([], Serve(name="first", model="Qwen/Qwen3-1.7B"))
     assert served.seconds is None
-    assert "$3.95 an hour while its machine is up" in served.basis
+    assert "$4.40 an hour while its machine is up" in served.basis
 
 
 def test_importing_it_is_cheap() -> None:

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 from loopback.client import Loopback
 from places import QUICK_WORKER, make_provider, wait_for
-from quick_jobs import adapter, finish, steps_of, training
+from quick_jobs import adapter, finish, steps_of, training, undisturbed
 
 from nls_sdk.errors import ConfigError, ProviderError
 from nls_sdk.events import Cancelled, Log, Succeeded
@@ -36,14 +36,19 @@ def test_a_limit_of_time_stops_the_job(loopback: Loopback, tmp_path: Path) -> No
     wait_for(lambda: not loopback.containers(app=limited.options.app), seconds=10)
 
 
-def test_a_limit_of_cost_stops_the_job(tmp_path: Path) -> None:
-    limited = make_provider(max_cost=0.003)
+def test_a_limit_of_cost_stops_the_job(loopback: Loopback, tmp_path: Path) -> None:
+    # Its cores and its memory cost as much as its GPU does: counted too, they halve its time.
+    limited = make_provider(max_cost=0.006, cpu=64.0, memory=115 * 1024)
     run_id = limited.submit(training(limited, tmp_path, "slow", steps=1000))
     end = finish(limited, run_id)[-1]
     assert isinstance(end, Cancelled)
-    assert end.reason == "max_cost of $0.003 is reached"
+    assert end.reason == "max_cost of $0.006 is reached"
     [record] = limited.runs()
-    assert 0.003 <= (record.dollars or 0) < 0.01
+    assert 0.006 <= (record.dollars or 0) < 0.02
+    assert record.dollars == pytest.approx((record.seconds or 0) * (3.95 + 64 * 0.0473 + 115 * 0.008) / 3600)
+    [container] = loopback.containers(alive=False, app=limited.options.app)
+    assert container["milli_cpu"] == [64_000, 64_000], "what is paid for is what there is"
+    assert container["memory_mb"] == [115 * 1024, 115 * 1024]
     dear = make_provider(max_cost=1, gpu="Z9000")
     task = training(dear, tmp_path, "quick")
     with pytest.raises(ConfigError, match="no price is known"):
@@ -94,18 +99,33 @@ def test_code_that_changes_builds_nothing(
     finish(provider, provider.submit(training(provider, tmp_path, "quick")))
     images = loopback.state()["images"]
     version = app.code_version(provider.options, ["huggingface-secret"])
-    apps = [a for a in loopback.state()["apps"].values() if a["name"] == provider.options.app]
-    assert [a["tags"] for a in apps] == [{"managed-by": "nls-sdk", "nls-code": version}]
-    assert [a["deployed"] for a in apps] == [1]
+    name = f"{provider.options.app}-{version[:8]}"
     finish(provider, provider.submit(training(provider, tmp_path, "again")))
-    assert [
-        a["deployed"] for a in loopback.state()["apps"].values() if a["name"] == provider.options.app
-    ] == [1]
+    [made] = [a for a in loopback.state()["apps"].values() if a["name"] == name]
+    volume = provider.options.volume
+    assert made["tags"] == {"managed-by": "nls-sdk", "nls-volume": volume, "nls-code": version}
+    assert made["deployed"] == 1
     app.jobs_app(evolve(provider.options, timeout=999), ["huggingface-secret"]).deploy()
     assert loopback.state()["images"] == images, "an image was built again"
     heavy = [line for lines in images.values() for line in lines if "torch" in line]
     assert heavy
     assert all("==" in line for line in heavy)
+
+
+def test_a_training_is_shared_by_the_gpus_that_are_asked_for(loopback: Loopback, tmp_path: Path) -> None:
+    pair, single = make_provider(gpu="H100:2"), make_provider(gpu="H100")
+    task = training(pair, tmp_path, "quick")
+    told = finish(pair, pair.submit(task))
+    assert adapter(told).digest == undisturbed(task, tmp_path)
+    assert "2 processes share it" in [event.text for event in told if isinstance(event, Log)]
+    [container] = loopback.containers(alive=False, app=pair.options.app)
+    assert (container["gpu"], container["gpus"]) == ("H100", 2)
+    [record] = pair.runs()
+    assert (record.dollars or 0) / (record.seconds or 1) > 1.8 * 3.95 / 3600
+    apart, together = single.estimate(task), make_provider(gpu="H100:2").estimate(task)
+    assert (together.dollars or 0) / (together.seconds or 1) > 1.8 * (apart.dollars or 0) / (
+        apart.seconds or 1
+    )
 
 
 def test_a_merge_reads_what_a_training_wrote(tmp_path: Path, provider: ModalProvider) -> None:

@@ -10,6 +10,7 @@ from loopback.client import Loopback
 from places import make_provider
 
 from nls_sdk import Dataset, Evaluator, Recipe, Report, TrainingJob, baseline
+from nls_sdk.artifacts import Artifact
 from nls_sdk.providers import Provider
 from nls_sdk.synthetic import write
 from nls_sdk_local import LocalProvider
@@ -25,6 +26,8 @@ def do_the_job(provider: Provider, train: Dataset, val: Dataset) -> tuple[str, R
     adapter = TrainingJob(train, provider, recipe, name="whole").start().result()
     model = adapter.merge().result()
     with model.deploy() as endpoint:
+        assert isinstance(model.artifact, Artifact)
+        assert endpoint.models() == ["llm", f"whole.serve@{model.artifact.digest[:12]}"]
         return adapter.artifact.digest, Evaluator(val).compare(endpoint, baseline("rules"))
 
 

@@ -47,6 +47,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         error = Interrupted("Interrupted.")
     message, hint, code = _describe(error)
+    hint = "\n".join([*([hint] if hint else []), *getattr(error, "__notes__", ())])
     _tell(message, hint, is_error=not isinstance(error, Interrupted))
     if as_json:
         values: dict[str, Any] = {"error": {"type": type(error).__name__, "message": message, "hint": hint}}

@@ -10,6 +10,7 @@ from ..errors import ConfigError, RunNotFound
 from ..providers import ENDED, Provider, RunRecord
 from ..retry import retry
 from ..runs import ref_of
+from ..tasks import Serve
 from .app import App
 from .words import describe
 
@@ -80,6 +81,7 @@ def plain(provider: Provider, record: RunRecord) -> dict[str, Any]:
         "metrics": (values["end"] or {}).get("metrics", {}),
         "end": describe(record.end) if record.end else None,
         "url": record.url,
+        "serves": record.task.served_as if isinstance(record.task, Serve) else None,
         "machine_seconds": record.seconds,
         "dollars": record.dollars,
     }

@@ -12,7 +12,7 @@ from ..events import Cancelled, Failed, Succeeded, dump_event
 from ..providers import RunRecord
 from ..retry import retry
 from ..runs import POLL_SECONDS
-from ..tasks import KINDS
+from ..tasks import KINDS, Serve
 from .app import App, shared
 from .app import run_name as the_run_name
 from .lookup import is_live, none, plain, records_of
@@ -97,6 +97,8 @@ def _details(record: RunRecord) -> str:
     lines = [f"{record.run_id}: {record.state}, submitted {duration(time.time() - record.created)} ago"]
     if record.url:
         lines.append(f"  url      {record.url}")
+    if isinstance(record.task, Serve):
+        lines.append(f"  serves   {record.task.served_as}")
     if record.seconds is not None:
         price = "" if record.dollars is None else f", about {dollars(record.dollars)}"
         lines.append(f"  machine  {duration(record.seconds)}{price}")

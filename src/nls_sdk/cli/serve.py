@@ -13,6 +13,7 @@ import click
 from ..errors import ConfigError
 from ..events import Ready
 from ..models import Adapter, MergedModel, merge_run
+from ..providers import Reaped, ReapingProvider
 from ..publishing import Precision
 from ..retry import retry
 from ..safe_decoding import Decoding
@@ -161,10 +162,14 @@ def stop(app: App, run_name: str | None, everyone: bool) -> None:
     for record in live:
         retry(partial(app.provider.cancel, record.run_id))
     names = [record.run_id for record in live]
-    if everyone and (reap := getattr(app.provider, "reap", None)):
-        # What a provider left behind of endpoints that no run knows of any more.
-        names += retry(reap)
-    app.answer({"stopped": names}, f"Stopped {', '.join(names)}." if names else "No endpoint was up.")
+    reaped = retry(app.provider.reap) if everyone and isinstance(app.provider, ReapingProvider) else Reaped()
+    names += reaped.stopped
+    for name, why in reaped.left.items():
+        app.tell(f"Left {name}: {why}.")
+    app.answer(
+        {"stopped": names, "left": dict(reaped.left)},
+        f"Stopped {', '.join(names)}." if names else "No endpoint was up.",
+    )
 
 
 @click.command()

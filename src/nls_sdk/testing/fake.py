@@ -12,7 +12,7 @@ from typing import ClassVar, TypeAlias
 from attrs import define, evolve, field
 
 from ..admission import admit
-from ..artifacts import Artifact, fingerprint
+from ..artifacts import Artifact, artifact_of, fingerprint
 from ..errors import ArtifactError, NlsError, RunNotFound
 from ..events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded, Terminal
 from ..providers import API_VERSION, Check, Estimate, RunRecord, state_of
@@ -102,13 +102,12 @@ class FakeProvider:
 
     def push(self, path: Path) -> Artifact:
         """Store a file or folder."""
-        if not path.exists():
-            raise ArtifactError(f"{path}: no such file or folder.")
-        digest, size = fingerprint(path)
-        target = Path(self._folder.name) / digest
+        artifact = artifact_of(path)
+        target = Path(self._folder.name) / artifact.path
+        target.parent.mkdir(exist_ok=True)
         if not target.exists():
             _copy(path, target)
-        return Artifact(path=digest, digest=digest, size=size)
+        return artifact
 
     def pull(self, artifact: Artifact, to: Path) -> Path:
         """Copy an artifact to a new path, and check it."""

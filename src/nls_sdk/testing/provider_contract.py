@@ -157,6 +157,13 @@ class ProviderContract(Waiting):
         to = provider.pull(artifact, tmp_path / "pulled")
         assert fingerprint(to) == (artifact.digest, artifact.size) == fingerprint(source)
 
+    def test_what_holds_no_file_is_refused(self, provider: Provider, tmp_path: Path) -> None:
+        """The error names it: not every store knows empty folders, and nobody means to store nothing."""
+        (tmp_path / "hollow" / "deep").mkdir(parents=True)
+        for path in (tmp_path / "hollow", tmp_path / "nowhere"):
+            with pytest.raises(ArtifactError, match=path.name):
+                provider.push(path)
+
     def test_pull_overwrites_nothing(self, provider: Provider, tmp_path: Path) -> None:
         """What is there stays."""
         file = tmp_path / "file"

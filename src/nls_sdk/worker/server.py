@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from ipaddress import ip_address
@@ -170,6 +170,7 @@ def create_app(
     *,
     api_key: str | None,
     model_name: str = MODEL_ID,
+    served_as: str = "",
     max_model_len: int | None = None,
     chat_template_kwargs: Mapping[str, Any] | None = None,
     in_use: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
@@ -180,6 +181,7 @@ def create_app(
         model_dir: A saved model with its tokenizer and chat template.
         api_key: The bearer key that clients must send; None asks for none.
         model_name: The model's name in the API.
+        served_as: A second name of it; the first stands in its answers.
         max_model_len: The most tokens of prompt and answer together, if less than the model's own.
         chat_template_kwargs: Given to the chat template unless a request says otherwise.
         in_use: Called for each authorised request; what it returns is entered for as long as that runs.
@@ -197,7 +199,8 @@ def create_app(
     app = FastAPI(lifespan=lifespan, openapi_url=None, exception_handlers=handlers)
     app.add_middleware(_Gate, api_key=api_key, in_use=in_use)
     app.add_middleware(ServerTime)
-    card: dict[str, Any] = {"id": model_name, "object": "model", "created": int(time.time())}
+    names = (model_name, served_as) if served_as else (model_name,)
+    card: dict[str, Any] = {"object": "model", "created": int(time.time())}
     card |= {"owned_by": "nls-sdk", "max_model_len": model.max_model_len}
 
     @app.get("/health")
@@ -206,16 +209,16 @@ def create_app(
 
     @app.get("/v1/models")
     async def models() -> Response:
-        return JSONResponse({"object": "list", "data": [card]})
+        return JSONResponse({"object": "list", "data": [{"id": name, **card} for name in names]})
 
     @app.post("/tokenize")
     async def tokenize(request: Request) -> Response:
-        tokens = model.prompt(await _body(request, model_name))
+        tokens = model.prompt(await _body(request, names))
         return JSONResponse({"tokens": tokens, "count": len(tokens), "max_model_len": model.max_model_len})
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        body = await _body(request, model_name)
+        body = await _body(request, names)
         job = model.job(body)
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model_name}
         if body.get("stream"):
@@ -298,13 +301,13 @@ async def _stream(job: Job, decoder: Executor, head: dict[str, Any], with_usage:
         work.cancel()
 
 
-async def _body(request: Request, model_name: str) -> dict[str, Any]:
+async def _body(request: Request, names: Sequence[str]) -> dict[str, Any]:
     """The request's JSON object, for our model."""
     try:
         body = dict(json.loads(await request.body()))
     except (ValueError, TypeError, RecursionError) as error:
         raise ApiError(400, f"The body is not a JSON object: {error}.") from error
-    if body.get("model") not in (None, model_name):
+    if body.get("model") not in (None, *names):
         raise ApiError(404, f"There is no model {body['model']!r}.", "model_not_found", "model")
     return body
 

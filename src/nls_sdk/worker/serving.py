@@ -108,9 +108,16 @@ def serve(
             from .vllm_engine import serve_vllm
 
             return serve_vllm(
-                model, config, listener, key, tell, caches=directory.home / "cache", adapters=adapters
+                model,
+                config,
+                listener,
+                key,
+                tell,
+                caches=directory.home / "cache",
+                adapters=adapters,
+                served_as=task.served_as,
             )
-        return _serve_here(model, config, listener, key, tell, adapters)
+        return _serve_here(model, config, listener, key, tell, adapters, task.served_as)
 
 
 def choose_engine(
@@ -189,6 +196,7 @@ def _serve_here(
     key: str | None,
     tell: Tell,
     adapters: tuple[LocalAdapter, ...],
+    served_as: str,
 ) -> Cancelled:
     """Serve with our own server, in this process."""
     if adapters:
@@ -223,6 +231,7 @@ def _serve_here(
         model,
         api_key=key,
         model_name=config.model_name,
+        served_as=served_as,
         max_model_len=config.max_length,
         chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
         in_use=clock.request,

@@ -52,13 +52,27 @@ def _program() -> list[str]:
 
 
 def command(
-    model: Path, config: ServeConfig, port: int, host: str, adapters: tuple[LocalAdapter, ...] = ()
+    model: Path,
+    config: ServeConfig,
+    port: int,
+    host: str,
+    adapters: tuple[LocalAdapter, ...] = (),
+    served_as: str = "",
 ) -> list[str]:
-    """The command line of the server; the API key is not in it."""
+    """The command line of the server; the API key is not in it.
+
+    Args:
+        model: The model's folder.
+        config: How it is served.
+        port: Where it listens.
+        host: The address it listens on.
+        adapters: Adapters served beside the model.
+        served_as: A second name of the model in the API; the first stands in its answers.
+    """
     return [
         *(*_program(), "serve", str(model)),
         *("--host", host, "--port", str(port)),
-        *("--served-model-name", config.model_name),
+        *("--served-model-name", config.model_name, *([served_as] if served_as else [])),
         *("--max-model-len", str(config.max_length)),
         *("--max-num-seqs", str(config.max_clients)),
         *("--gpu-memory-utilization", str(config.gpu_memory)),

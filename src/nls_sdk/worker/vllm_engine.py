@@ -42,6 +42,7 @@ def serve_vllm(
     *,
     caches: Path,
     adapters: tuple[LocalAdapter, ...] = (),
+    served_as: str = "",
 ) -> Cancelled:
     """Serve until the idle timeout.
 
@@ -53,6 +54,7 @@ def serve_vllm(
         tell: Told when it is ready, and what its start took.
         caches: Where what it compiles is kept for the next start.
         adapters: Adapters served beside the model.
+        served_as: A second name of the model, which says what it is; see `nls_sdk.tasks.Serve`.
 
     Raises:
         RunFailed: vLLM ended or did not answer; the message has its last words.
@@ -62,7 +64,7 @@ def serve_vllm(
     secret = {"VLLM_API_KEY": key} if key else {}
     started = StartTimes()
     child = subprocess.Popen(
-        command(model, config, port, host, adapters),
+        command(model, config, port, host, adapters, served_as),
         env=environment(config, caches) | secret,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

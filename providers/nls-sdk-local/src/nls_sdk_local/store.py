@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from nls_sdk.artifacts import Artifact, fingerprint
+from nls_sdk.artifacts import Artifact, artifact_of, fingerprint
 from nls_sdk.errors import ArtifactError
 from nls_sdk.rundir import locate
 
@@ -21,14 +21,11 @@ def push(home: Path, path: Path) -> Artifact:
     """Store a file or folder; links are stored as what they point to. What is there and damaged is replaced.
 
     Raises:
-        ArtifactError: It is not there, changed meanwhile, or does not fit the disk.
+        ArtifactError: It is not there, holds no file, changed meanwhile, or does not fit the disk.
     """
-    if not path.exists():
-        raise ArtifactError(f"{path}: no such file or folder.")
-    digest, size = fingerprint(path)
-    artifact = Artifact(path=f"artifacts/{digest}", digest=digest, size=size)
+    artifact = artifact_of(path)
     target = home / artifact.path
-    if target.exists() and fingerprint(target) != (digest, size):
+    if target.exists() and fingerprint(target) != (artifact.digest, artifact.size):
         _discard(target)
     if not target.exists():
         _copy(path, target, artifact)

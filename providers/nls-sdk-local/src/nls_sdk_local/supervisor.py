@@ -9,7 +9,6 @@ process is gone, however it went. The worker reads from a pipe that ends with th
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from pathlib import Path
 from types import FrameType
 
 from nls_sdk.errors import ConfigError
-from nls_sdk.events import Cancelled, Failed, Succeeded, Terminal
-from nls_sdk.hearing import LineSplitter, Listener
+from nls_sdk.events import Cancelled, Event, Failed, Succeeded, Terminal
+from nls_sdk.hearing import Listener, WorkerPipes
 from nls_sdk.rundir import RunDirectory
 from nls_sdk.worker import API_KEY_ENV
 from nls_sdk.worker.failures import again, less_memory
@@ -76,48 +75,27 @@ class Supervisor:
             )
         except OSError as error:
             return Failed(f"the worker cannot be started: {self._command[0]}: {error.strerror}.")
-        assert worker.stdout
-        assert worker.stderr
         stop: Terminal | None = None
         deadline = float("inf")
         try:
-            with selectors.DefaultSelector() as pipes:
-                for pipe, is_told in ((worker.stdout, True), (worker.stderr, False)):
-                    os.set_blocking(pipe.fileno(), False)
-                    pipes.register(pipe, selectors.EVENT_READ, (LineSplitter(), is_told))
+            with WorkerPipes(worker, self._listener) as pipes:
                 while worker.poll() is None:
-                    self._read(pipes, _TICK)
+                    for event in pipes.hear(_TICK):
+                        self._hear(event)
                     if stop is None and (stop := self._reason_to_stop()):
                         deadline = time.monotonic() + GRACE
                         signal_group(worker.pid, signal.SIGTERM)
                     if time.monotonic() > deadline:
                         signal_group(worker.pid, signal.SIGKILL)
                 kill_run(self._run.path)
-                self._drain(pipes)
+                for event in pipes.rest():
+                    self._hear(event)
         finally:
             signal_group(worker.pid, signal.SIGKILL)
         return self._verdict(stop, worker.returncode)
 
-    def _read(self, pipes: selectors.BaseSelector, seconds: float) -> bool:
-        """Store what came within a time; returns whether anything, or an end, did."""
-        if not pipes.get_map():
-            time.sleep(seconds)
-        ready = pipes.select(seconds)
-        for key, _ in ready:
-            splitter, is_told = key.data
-            data = os.read(key.fd, 1 << 16)
-            if not data:
-                pipes.unregister(key.fileobj)
-            for line in splitter.feed(data) if data else splitter.rest():
-                self._hear(line, is_told)
-        return bool(ready)
-
-    def _drain(self, pipes: selectors.BaseSelector) -> None:
-        while pipes.get_map() and self._read(pipes, 0):
-            pass
-
-    def _hear(self, line: str, is_told: bool) -> None:
-        match event := self._listener.hear(line, is_told=is_told):
+    def _hear(self, event: Event) -> None:
+        match event:
             case Succeeded() | Failed() | Cancelled():
                 self._told = self._told or event
                 self._told_at = time.monotonic()

@@ -64,6 +64,15 @@ def speaking_to_modal(what: str) -> Iterator[None]:
         raise ProviderError(f"Modal failed while {what}: {type(error).__name__}: {_line(error)}") from None
 
 
+@contextmanager
+def noting(error: BaseException) -> Iterator[None]:
+    """Take back what an error left behind; what goes wrong with that is noted on it, and does not hide it."""
+    try:
+        yield
+    except NlsError as problem:
+        error.add_note(f"Besides: {problem}")
+
+
 def require_contact() -> None:
     """See that there is a token and a way to Modal, before its client is asked.
 

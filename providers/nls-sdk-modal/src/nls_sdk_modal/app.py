@@ -43,7 +43,7 @@ JOBS = {"train": "train", "dry-run": "dry_run", "merge": "merge"}
 """The function that does a task of each kind."""
 
 SERVER = "vllm_serve"
-TAGS = {"managed-by": "nls-sdk"}
+OURS = {"managed-by": "nls-sdk"}
 
 _NOT_SHIPPED = ("**/__pycache__/**", "**/*.pyc")
 _RESUMED = frozenset({"train"})
@@ -66,11 +66,14 @@ def image(*layers: Sequence[str], cuda: str = "") -> modal.Image:
 def jobs_app(options: Options, secrets: Collection[str]) -> modal.App:
     """The app whose functions train, try and merge.
 
+    Clients whose code or options differ have apps of their own, so that none deploys over another's runs.
+
     Args:
         options: The provider's.
         secrets: Names of the secrets that are there.
     """
-    app = modal.App(options.app, tags={**TAGS, "nls-code": code_version(options, secrets)})
+    version = code_version(options, secrets)
+    app = modal.App(f"{options.app}-{version[:8]}", tags={**volume_tags(options), "nls-code": version})
     tracking = (WANDB,) if "wandb-secret" in secrets else ()
     built = image((TORCH,), TRAINING, (*JOBS_LIGHT, *tracking))
     for name in JOBS.values():
@@ -101,7 +104,7 @@ def serve_app(
         task: What it serves. After its `idle_timeout`, where that is sooner, the container goes.
         port: Where the server listens in its container.
     """
-    tags = {**TAGS, **attempt_tags(attempt), "nls-model": _model_tag(task.model)}
+    tags = {**volume_tags(options), **attempt_tags(attempt), "nls-model": _model_tag(task.model)}
     app = modal.App(options.serve_app, tags=tags)
     window = int(min(options.scaledown_window, task.config.idle_timeout or _LONGEST_WINDOW))
     env = {remote.RUN_ENV: attempt.run_id, remote.ATTEMPT_ENV: str(attempt.number)}
@@ -141,6 +144,11 @@ def serve_app(
     return app
 
 
+def volume_tags(options: Options) -> dict[str, str]:
+    """What says that an app is ours, and which Volume tells of its runs."""
+    return {**OURS, "nls-volume": options.volume}
+
+
 def attempt_tags(attempt: Attempt) -> dict[str, str]:
     """What says whose an endpoint's app is."""
     return {"nls-run": _tag(attempt.run_id), "nls-attempt": str(attempt.number)}
@@ -149,13 +157,16 @@ def attempt_tags(attempt: Attempt) -> dict[str, str]:
 def _surroundings(
     options: Options, secrets: Collection[str], env: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Volumes, secrets and variables, the same for jobs and endpoints."""
+    """Cores, memory, Volumes, secrets and variables, the same for jobs and endpoints."""
     environment = options.environment or None
 
     def volume(name: str) -> modal.Volume:
         return modal.Volume.from_name(name, environment_name=environment, create_if_missing=True, version=2)
 
     return {
+        # Reserved and capped at that: what a machine costs is known before it runs.
+        "cpu": (options.cpu, options.cpu),
+        "memory": (options.memory, options.memory),
         "volumes": {MOUNT: volume(options.volume), CACHE: volume(options.cache)},
         "secrets": [modal.Secret.from_name(name, environment_name=environment) for name in sorted(secrets)],
         "env": {
@@ -175,7 +186,16 @@ def code_version(options: Options, secrets: Collection[str]) -> str:
     for package in (Path(nls_sdk.__file__).parent, Path(__file__).parent):
         for path in sorted(package.rglob("*.py")):
             digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
-    told = (options.gpu, options.retries, options.timeout, options.region, options.volume, options.cache)
+    told = (
+        options.gpu,
+        options.cpu,
+        options.memory,
+        options.retries,
+        options.timeout,
+        options.region,
+        options.volume,
+        options.cache,
+    )
     digest.update(
         repr(
             (TORCH, TRAINING, LIGHT, JOBS_LIGHT, WANDB, PYTHON, modal.__version__, told, sorted(secrets))

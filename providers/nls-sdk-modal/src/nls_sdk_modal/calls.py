@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from nls_sdk.errors import ProviderError
 
 from .account import speaking_to_modal
+
+if TYPE_CHECKING:
+    import modal
 
 _PATIENCE = 60.0
 _PAUSE = 0.5
@@ -63,8 +68,12 @@ def outcome(call_id: str) -> Outcome:
     return Outcome(True)
 
 
-def cancel_call(call_id: str) -> None:
-    """End a call and the containers that work on it. Idempotent."""
+def end_call(call_id: str) -> None:
+    """End a call and the containers that work on it, and wait until Modal says that it is over. Idempotent.
+
+    Raises:
+        ProviderError: It is not over after a minute.
+    """
     import modal
     import modal.exception as errors
 
@@ -73,6 +82,14 @@ def cancel_call(call_id: str) -> None:
             modal.FunctionCall.from_id(call_id).cancel(terminate_containers=True)
         except errors.NotFoundError:
             return
+    deadline = time.monotonic() + _PATIENCE
+    while not outcome(call_id).is_over:
+        if time.monotonic() > deadline:
+            raise ProviderError(
+                f"Modal was told to end call {call_id}, but it still goes on.",
+                hint="`modal container list` shows its container, `modal container stop ID` ends it.",
+            )
+        time.sleep(_PAUSE)
 
 
 def live_apps(environment: str) -> dict[str, str]:
@@ -96,13 +113,13 @@ def tags_of(name: str, environment: str) -> dict[str, str] | None:
             return None
 
 
-def stop_app(name: str, app_id: str, server: str, environment: str) -> None:
+def stop_app(name: str, app_id: str, functions: Collection[str], environment: str) -> None:
     """Stop an app for good, and wait until no container of it is left. Idempotent.
 
     Args:
         name: Its name.
         app_id: Its id; another app that has the name meanwhile is left alone.
-        server: The function or server in it whose containers are counted.
+        functions: The functions and servers in it, whose containers are counted.
         environment: Where it is.
 
     Raises:
@@ -118,21 +135,30 @@ def stop_app(name: str, app_id: str, server: str, environment: str) -> None:
                 return
         except errors.NotFoundError:
             return
-        function = modal.Function.from_name(name, server, environment_name=environment or None)
-        try:
-            function.hydrate()
-        except errors.NotFoundError:
-            app.stop()
-            return
+        counted = []
+        for function in functions:
+            found = modal.Function.from_name(name, function, environment_name=environment or None)
+            with contextlib.suppress(errors.NotFoundError):
+                counted.append(found.hydrate())
         app.stop()
         deadline = time.monotonic() + _PATIENCE
-        while left := function.get_current_stats().num_total_runners:
+        while left := sum(map(_containers, counted)):
             if time.monotonic() > deadline:
                 raise ProviderError(
                     f"App {name} is stopped, but {left} of its containers still run.",
                     hint="`modal container list` shows them, `modal container stop ID` ends one.",
                 )
             time.sleep(_PAUSE)
+
+
+def _containers(function: modal.Function[..., Any, Any]) -> int:
+    """How many a function has; none where Modal has forgotten it, as its app is stopped."""
+    import modal.exception as errors
+
+    try:
+        return function.get_current_stats().num_total_runners
+    except errors.NotFoundError:
+        return 0
 
 
 def _said(error: BaseException) -> str:

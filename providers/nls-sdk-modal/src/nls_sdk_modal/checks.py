@@ -131,9 +131,8 @@ def _secret(name: str, options: Options) -> Check:
 
 
 def _price(options: Options) -> Check:
-    found = price(options.gpu, region=options.region, account=account_rates())
-    what = options.gpu or "a CPU"
+    found = price(options, account=account_rates())
     if found is None:
         fix = "Give --option max_duration=SECONDS; without a price no cost can be kept."
-        return Check("modal price", "warning", f"no price is known of {what}", fix)
-    return Check("modal price", "ok", f"{what}: ${found.per_second * 3600:.2f} an hour; {found.source}")
+        return Check("modal price", "warning", f"no price is known of {options.gpu}", fix)
+    return Check("modal price", "ok", f"${found.per_hour:.2f} an hour; {found.source}")

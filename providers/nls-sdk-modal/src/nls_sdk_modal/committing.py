@@ -11,7 +11,12 @@ class Committer:
     """Commits what is new, at most every few seconds, and once more at the end."""
 
     def __init__(
-        self, commit: Callable[[], None], *, every: float, before: Callable[[], None] | None = None
+        self,
+        commit: Callable[[], None],
+        *,
+        every: float,
+        before: Callable[[], None] = lambda: None,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the thread.
 
@@ -19,8 +24,10 @@ class Committer:
             commit: Makes what was written known to others.
             every: Seconds between commits.
             before: Called before each commit.
+            after: Called after each but the last; what it raises is told, and changes nothing.
         """
-        self._commit, self._before, self._every = commit, before or (lambda: None), every
+        self._commit, self._every = commit, every
+        self._before, self._after = before, after
         self._new = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -51,4 +58,8 @@ class Committer:
             except Exception as error:
                 print(f"a commit failed, and is made up for: {error}", file=sys.stderr, flush=True)
                 self._new.set()
+            try:
+                self._after()
+            except Exception as error:
+                print(f"what others committed is not known: {error}", file=sys.stderr, flush=True)
             self._closed.wait(self._every)

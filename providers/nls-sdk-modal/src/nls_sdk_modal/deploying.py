@@ -11,7 +11,7 @@ from nls_sdk.tasks import Serve, Task
 
 from . import app, calls
 from .account import speaking_to_modal
-from .layout import Attempt
+from .layout import Asked, Attempt
 from .options import Options
 
 _SECRETS = ("huggingface-secret", "wandb-secret")
@@ -23,10 +23,22 @@ def function_of(task: Task) -> str:
     return app.SERVER if isinstance(task, Serve) else app.JOBS[task.kind]
 
 
-def spawn(options: Options, function: str, attempt: Attempt) -> str:
+def deploy_jobs(options: Options) -> str:
+    """Deploy the app of jobs, unless this very code is deployed with these very options; returns its name."""
+    with _lock:
+        made = app.jobs_app(options, names := present_secrets(options))
+        name = made.name or ""
+        tags = calls.tags_of(name, options.environment)
+        if tags is None or tags.get("nls-code") != app.code_version(options, names):
+            with speaking_to_modal(f"deploying app {name}"):
+                made.deploy(environment_name=options.environment or None)
+        return name
+
+
+def spawn(asked: Asked, attempt: Attempt, environment: str) -> str:
     """Start a job and return the id of its call."""
     with speaking_to_modal(f"starting {attempt.run_id}"):
-        found = modal.Function.from_name(options.app, function, environment_name=options.environment or None)
+        found = modal.Function.from_name(asked.app, asked.function, environment_name=environment or None)
         return found.spawn(attempt.run_id, attempt.number).object_id
 
 
@@ -47,13 +59,29 @@ def deploy_server(options: Options, attempt: Attempt, task: Serve, *, port: int)
     return made.app_id, url.rstrip("/")
 
 
-def withdraw(options: Options, attempt: Attempt) -> None:
-    """Stop an attempt's endpoint, should it be deployed although deploying it failed."""
-    for app_id, name in calls.live_apps(options.environment).items():
-        if name == options.serve_app:
-            tags = calls.tags_of(name, options.environment) or {}
+def refuse_foreign_app(options: Options) -> None:
+    """See that the endpoint's app is not somebody else's, who would lose it.
+
+    Raises:
+        ProviderError: An app of that name is deployed, and not by this Volume's runs.
+    """
+    tags = calls.tags_of(options.serve_app, options.environment)
+    if tags and not app.volume_tags(options).items() <= tags.items():
+        whose = f"Volume {tags['nls-volume']}'s" if "nls-volume" in tags else "not of this package"
+        raise ProviderError(
+            f"An app {options.serve_app} is deployed already, and it is {whose}.",
+            hint="Give the endpoint an app of its own: `--option serve_app=nls-finetune-serve-2`.",
+        )
+
+
+def app_of(attempt: Attempt, name: str, environment: str) -> str:
+    """The id of an attempt's endpoint's app, should it be deployed; empty where it is not."""
+    for app_id, each in calls.live_apps(environment).items():
+        if each == name:
+            tags = calls.tags_of(name, environment) or {}
             if app.attempt_tags(attempt).items() <= tags.items():
-                calls.stop_app(name, app_id, app.SERVER, options.environment)
+                return app_id
+    return ""
 
 
 def present_secrets(options: Options) -> list[str]:
@@ -69,27 +97,3 @@ def present_secrets(options: Options) -> list[str]:
                 continue
         found.append(name)
     return found
-
-
-def reap(options: Options, *, keep: set[str]) -> list[str]:
-    """Stop the apps of endpoints that we deployed, but for those named; returns what was stopped."""
-    stopped = []
-    for app_id, name in calls.live_apps(options.environment).items():
-        if name in keep or name == options.app:
-            continue
-        tags = calls.tags_of(name, options.environment)
-        if tags and tags.get("managed-by") == app.TAGS["managed-by"] and "nls-run" in tags:
-            calls.stop_app(name, app_id, app.SERVER, options.environment)
-            stopped.append(name)
-    return stopped
-
-
-def deploy_jobs(options: Options) -> None:
-    """Deploy the app of jobs, unless what is deployed is this very code with these very options."""
-    with _lock:
-        names = present_secrets(options)
-        version = app.code_version(options, names)
-        tags = calls.tags_of(options.app, options.environment)
-        if tags is None or tags.get("nls-code") != version:
-            with speaking_to_modal(f"deploying app {options.app}"):
-                app.jobs_app(options, names).deploy(environment_name=options.environment or None)

@@ -61,12 +61,11 @@ def estimate(
 def _server(price: Price | None, idle: float) -> Estimate:
     if price is None:
         return Estimate(None, None, "no price is known of this GPU; the endpoint scales to zero")
-    hour = price.per_second * 3600
     return Estimate(
         None,
         None,
-        f"${hour:.2f} an hour while its machine is up, nothing while it is scaled to zero, which is "
-        f"{idle:.0f} s after the last request; {price.source}",
+        f"${price.per_hour:.2f} an hour while its machine is up, nothing while it is scaled to zero, which "
+        f"is {idle:.0f} s after the last request; {price.source}",
     )
 
 

@@ -8,39 +8,34 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import selectors
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 from attrs import evolve
 
 from nls_sdk.events import Cancelled, Event, Failed, Log, Progress, Ready, Succeeded, Terminal
-from nls_sdk.hearing import LineSplitter, Listener
+from nls_sdk.hearing import Listener, WorkerPipes
 from nls_sdk.rundir import RunDirectory
 from nls_sdk.tasks import Serve, Task
 from nls_sdk.worker import API_KEY_ENV
 
+from . import workers
 from .checkpoints import keep_whole, vouch
 from .committing import Committer
-from .layout import Asked, Attempt, Machine, dump, parse
+from .layout import Asked, Attempt, Machine, parse
 from .log import EventLog
+from .metering import Look, Meter
 from .tracking import open_tracker
 
 _TICK = 0.1
-_NOTE_EVERY = 15.0
-_GRACE = 10.0
 _LINGER = 20.0
 _HEALTH = 30.0
 _DEATHS_AT_ONE_STEP = 2
-_ENDS = Succeeded | Failed | Cancelled
 
 
 class WorkerDied(Exception):
@@ -61,7 +56,14 @@ class Host:
     """
 
     def __init__(
-        self, home: Path, attempt: Attempt, *, commit: Callable[[], None], task_id: str, call_id: str = ""
+        self,
+        home: Path,
+        attempt: Attempt,
+        *,
+        commit: Callable[[], None],
+        look: Look,
+        task_id: str,
+        call_id: str = "",
     ) -> None:
         """Look at what is asked; nothing is started yet.
 
@@ -69,28 +71,25 @@ class Host:
             home: Where the Volume is mounted.
             attempt: Which attempt of which run.
             commit: Commits the Volume.
+            look: What the attempt's containers have noted on it, beside this one and by now.
             task_id: Modal's id of this container.
             call_id: Modal's id of the call it works for.
         """
-        self._home, self._attempt, self._commit = home, attempt, commit
+        self._home, self._attempt, self._commit, self._look = home, attempt, commit, look
         self.asked: Asked = parse((home / attempt.asked).read_bytes(), Asked)
         self._task = _placed(self.asked)
         self._run = RunDirectory(home, attempt.run_id)
-        self._started = time.monotonic()
-        self._machine = Machine(task=task_id, call_id=call_id, started=time.time())
-        self._log = EventLog(home / attempt.events, after=self.asked.after)
+        self._begin(Machine(task=task_id, call_id=call_id, started=time.time()))
         self._was_ready = any(isinstance(event, Ready) for event in self._log.events)
         self._told: Terminal | None = None
         self._told_at = 0.0
-        self._noted = 0.0
-        self._noting = threading.RLock()
         self._interrupted = False
         self.ready, self.over = threading.Event(), threading.Event()
         self.end: Terminal | None = None
 
     def is_wanted(self) -> bool:
         """Whether this attempt is still to be run: it has not ended, and no later one has begun."""
-        ended = any(isinstance(event, _ENDS) for event in self._log.events)
+        ended = any(isinstance(event, Terminal) for event in self._log.events)
         attempts = (self._home / self._attempt.folder).parent
         later = [path for path in attempts.iterdir() if int(path.name) > self._attempt.number]
         return not (ended or later or (self._home / self._attempt.end).exists())
@@ -108,10 +107,10 @@ class Host:
                 self._watch(worker)
             except BaseException:
                 # Preempted, cancelled, timed out: whatever takes the container away is raised here.
-                self._stop(worker)
+                workers.stop(worker)
                 self._interrupt()
                 raise
-            self._stop(worker)
+            workers.stop(worker)
             self._conclude(worker.returncode)
 
     def serve(self) -> None:
@@ -136,17 +135,27 @@ class Host:
         Args:
             task_id: Modal's id of this container, another one where the snapshot was restored.
         """
-        if task_id != self._machine.task:
-            self._started = time.monotonic()
-            self._machine = evolve(self._machine, task=task_id, started=time.time(), ended="")
-            self._log = EventLog(self._log.path, after=self.asked.after)
+        if task_id != self._meter.machine.task:
+            self._begin(Machine(task=task_id, call_id=self._meter.machine.call_id, started=time.time()))
             self._was_ready = True
-            self._note()
+            self._meter.note()
         return not self.over.is_set() and _answers(self.asked.port)
+
+    def _begin(self, machine: Machine) -> None:
+        """Take this container's part of what is noted and told on the Volume."""
+        self._meter = Meter(
+            self._home / self._attempt.containers, machine, limit=self.asked.seconds, look=self._look
+        )
+        self._log = EventLog(self._home / self._attempt.events, machine.task, after=self.asked.after)
 
     @contextlib.contextmanager
     def _committing(self) -> Iterator[None]:
-        self._committer = Committer(self._commit, every=self.asked.commit_seconds, before=self._before_commit)
+        self._committer = Committer(
+            self._commit,
+            every=self.asked.commit_seconds,
+            before=self._before_commit,
+            after=self._after_commit,
+        )
         try:
             yield
         finally:
@@ -154,7 +163,11 @@ class Host:
 
     def _before_commit(self) -> None:
         vouch(self._run.checkpoints)
-        self._note()
+        self._meter.note()
+
+    def _after_commit(self) -> None:
+        if isinstance(self._task, Serve):  # a job has one container at a time
+            self._meter.look()
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -164,18 +177,7 @@ class Host:
         self._listener = Listener(environment)
         self._tracker = open_tracker(self._task, environment, self._tell)
         self._committer.touch()
-        command = [sys.executable, "-m", "nls_sdk.worker", "--home", str(self._home)]
-        if self.asked.gpus > 1:
-            command += ["--processes", str(self.asked.gpus)]
-        return subprocess.Popen(
-            [*command, "--device", self.asked.device, "--host", "0.0.0.0", "--watch-stdin", self._run.run_id],  # noqa: S104  # the container's router comes from outside
-            cwd=self._run.path,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        return workers.start(self._run, self.asked, environment)
 
     def _prepare(self) -> None:
         """Make the run's folder ready; what another task left there is removed."""
@@ -186,37 +188,19 @@ class Host:
                         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         self._run.write_task(self._task)
         step = keep_whole(self._run.checkpoints)
-        self._machine = evolve(self._machine, resumed_from=step)
-        if self._machines():
+        self._meter.note(resumed_from=step)
+        if self._meter.others and not self._was_ready:
             self._tell(Log(f"on another machine now; {'from the start' if step is None else f'step {step}'}"))
-        self._note()
 
     def _watch(self, worker: subprocess.Popen[bytes]) -> None:
         """Store what the worker tells, until it ends or must be stopped."""
-        with selectors.DefaultSelector() as pipes:
-            for pipe, is_told in ((worker.stdout, True), (worker.stderr, False)):
-                assert pipe
-                os.set_blocking(pipe.fileno(), False)
-                pipes.register(pipe, selectors.EVENT_READ, (LineSplitter(), is_told))
+        with WorkerPipes(worker, self._listener) as pipes:
             while worker.poll() is None and not self._must_stop():
-                self._read(pipes, _TICK)
-            self._stop(worker)
-            while pipes.get_map() and self._read(pipes, 0):
-                pass
-
-    def _read(self, pipes: selectors.BaseSelector, seconds: float) -> bool:
-        """Store what came within a time; returns whether anything, or an end, did."""
-        if not pipes.get_map():
-            time.sleep(seconds)
-        ready = pipes.select(seconds)
-        for key, _ in ready:
-            splitter, is_told = key.data
-            data = os.read(key.fd, 1 << 16)
-            if not data:
-                pipes.unregister(key.fileobj)
-            for line in splitter.feed(data) if data else splitter.rest():
-                self._hear(self._listener.hear(line, is_told=is_told))
-        return bool(ready)
+                for event in pipes.hear(_TICK):
+                    self._hear(event)
+            workers.stop(worker)
+            for event in pipes.rest():
+                self._hear(event)
 
     def _hear(self, event: Event) -> None:
         match event:
@@ -241,22 +225,17 @@ class Host:
         self._committer.touch()
 
     def _must_stop(self) -> bool:
-        now = time.monotonic()
-        if now > self._noted + _NOTE_EVERY:
-            self._note()
+        if self._meter.is_due:
+            self._meter.note()
             self._committer.touch()
         if self._interrupted:
             raise Interrupted("the container is told to go")
-        if self._told and now > self._told_at + _LINGER:
+        if self._told and time.monotonic() > self._told_at + _LINGER:
             return True
-        if self.asked.seconds is not None and self._spent() > self.asked.seconds:
+        if self._meter.is_over:
             self._told = self._told or Cancelled(self.asked.limit)
             return True
         return False
-
-    def _spent(self) -> float:
-        """Machine seconds of this attempt so far, on all containers."""
-        return sum(m.seconds for m in self._machines()) + time.monotonic() - self._started
 
     def _conclude(self, code: int) -> None:
         """Tell how it ended; returns where trying again is no use."""
@@ -266,69 +245,36 @@ class Host:
                 end: Terminal | None = Failed("the worker told a success but left no DONE.json.")
             case Cancelled() if isinstance(self._task, Serve) and self._told.reason != self.asked.limit:
                 # Idle: the container goes, and the endpoint stays, scaled to zero.
-                self._finish("done")
+                self._meter.note(ended="done")
                 return
             case Succeeded() | Failed() | Cancelled() as told:
                 end = told
             case None:
                 end = done or self._last_death(code)
         if end is None:
-            self._finish("died")
-            self._tell(Log(f"{_death(code)} Trying again from the last checkpoint."))
-            raise WorkerDied(_death(code))
+            self._meter.note(ended="died")
+            self._tell(Log(f"{workers.death(code)} Trying again from the last checkpoint."))
+            raise WorkerDied(workers.death(code))
         self.end = end
-        self._finish("done")
+        self._meter.note(ended="done")
         self._tell(end)
 
     def _last_death(self, code: int) -> Failed | None:
         """A failure, where it died at the same step before: another try would only cost more."""
-        step = self._machine.resumed_from
-        deaths = [m for m in self._machines() if m.ended == "died" and m.resumed_from == step]
+        step = self._meter.machine.resumed_from
+        deaths = [m for m in self._meter.others.values() if m.ended == "died" and m.resumed_from == step]
         if len(deaths) + 1 < _DEATHS_AT_ONE_STEP:
             return None
         return Failed(
-            f"{_death(code)} It died so {len(deaths) + 1} times without getting further.",
-            hint="If memory ran out: halve per_device_batch_size and double gradient_accumulation_steps.",
+            f"{workers.death(code)} It died so {len(deaths) + 1} times without getting further.",
+            hint="If memory ran out: give the machine more (option memory), or halve per_device_batch_size "
+            "and double gradient_accumulation_steps.",
         )
 
     def _interrupt(self) -> None:
-        self._finish("interrupted")
+        self._meter.note(ended="interrupted")
         if not isinstance(self._task, Serve):
             self._tell(Log("the machine is taken away; Modal goes on with it on another one"))
-
-    def _finish(self, how: str) -> None:
-        with self._noting:
-            self._machine = evolve(self._machine, ended=how)
-            self._note()
-
-    def _note(self) -> None:
-        """Write this container's share down; the committer's thread does so too."""
-        with self._noting:
-            self._noted = time.monotonic()
-            self._machine = evolve(self._machine, seconds=self._noted - self._started)
-            folder = self._home / self._attempt.containers
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{self._machine.task}.json"
-            temporary = path.with_suffix(".new")
-            temporary.write_bytes(dump(self._machine))
-            temporary.replace(path)
-
-    def _machines(self) -> list[Machine]:
-        """The other containers of this attempt."""
-        found = []
-        for path in (self._home / self._attempt.containers).glob("*.json"):
-            with contextlib.suppress(msgspec.MsgspecError, OSError):
-                found.append(parse(path.read_bytes(), Machine))
-        return [machine for machine in found if machine.task != self._machine.task]
-
-    def _stop(self, worker: subprocess.Popen[bytes]) -> None:
-        """End the worker and its children, with time to do so well."""
-        if worker.poll() is None:
-            _signal(worker, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.wait(_GRACE)
-        _signal(worker, signal.SIGKILL)
-        worker.wait()
 
 
 def _placed(asked: Asked) -> Task:
@@ -339,20 +285,8 @@ def _placed(asked: Asked) -> Task:
 
 def _answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=_HEALTH) as answer:
-            return bool(answer.status == 200)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=_HEALTH)) as connection:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
-
-
-def _signal(worker: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(worker.pid, number)
-
-
-def _death(code: int) -> str:
-    if code >= 0:
-        return f"The worker ended with exit code {code} and no word of its result."
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    why = ", mostly for want of memory" if -code == signal.SIGKILL else ""
-    return f"The worker was killed ({name}){why}."

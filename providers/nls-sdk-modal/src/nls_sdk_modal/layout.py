@@ -9,10 +9,12 @@
         detached                        that a server with leases outlives them after all       (client)
         call.json                       what Modal calls it: the call's id, the server's URL    (client)
         end.json                        how it ended, where no container could tell             (client)
-        events.jsonl                    what it told                                            (container)
-        containers/TASK.json            one machine's share of it                               (container)
+        events/TASK.jsonl               what one machine told of it                             (container)
+        containers/TASK.json            that machine's share of it                              (container)
+    clocks/…                            what a client reads the Volume's clock by, and removes  (client)
 
-Every file has one writer, and all of the client's but leases are written once: nothing is fought over.
+Every file has one writer, and all of the client's but leases are written once: nothing is fought over. When
+a client's file was written is told by the Volume, so that no laptop's clock decides over a run.
 """
 
 from __future__ import annotations
@@ -81,8 +83,8 @@ class Attempt:
 
     @property
     def events(self) -> str:
-        """What it told."""
-        return f"{self.folder}/events.jsonl"
+        """What each of its machines told."""
+        return f"{self.folder}/events"
 
     @property
     def containers(self) -> str:
@@ -97,7 +99,7 @@ class Asked:
     Attributes:
         task: The task, as `nls_sdk.tasks.dump_task` writes it.
         created: When, in seconds since the epoch, on the client's clock.
-        client: A random text that says whose claim this is.
+        client: The process whose claim this is; its leases are called by it too.
         after: Number of the last event of the earlier attempts.
         app: The Modal app that does it.
         function: Its function or server.
@@ -158,13 +160,11 @@ class Call:
         call_id: Id of the function call; empty for a server.
         app_id: Id of the server's app.
         url: Base URL of a server, without `/v1`.
-        deployed: When a server was, in seconds since the epoch, on the client's clock.
     """
 
     call_id: str = ""
     app_id: str = ""
     url: str = ""
-    deployed: float = 0.0
 
 
 @frozen(kw_only=True)

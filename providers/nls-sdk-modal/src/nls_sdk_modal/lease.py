@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
+import os
+import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from uuid import uuid4
 
-from nls_sdk.errors import NlsError
+logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())
 
-_BEAT = 5.0
+
+def client_name() -> str:
+    """What this process is called in its files: by host and number, for who reads them, and a random text."""
+    host = re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname())[:40].strip("-") or "client"
+    return f"{host}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
 @contextlib.contextmanager
-def beating(beat: Callable[[], None]) -> Iterator[None]:
+def beating(beat: Callable[[], None], *, every: float = 5.0) -> Iterator[None]:
     """Give a sign of life now, and every few seconds while the block runs."""
     gone = threading.Event()
 
     def keep() -> None:
         while not gone.is_set():
-            with contextlib.suppress(NlsError):
+            with _surviving("A sign of life"):
                 beat()
-            gone.wait(_BEAT)
+            gone.wait(every)
 
     thread = threading.Thread(target=keep, name="heartbeat", daemon=True)
     thread.start()
@@ -49,13 +59,13 @@ class Leases:
         self._thread: threading.Thread | None = None
 
     def hold(self, run_id: str) -> None:
-        """Keep a server alive for as long as this process lives."""
+        """Keep a server alive for as long as this process lives, also where the first renewal fails."""
         self._held.add(run_id)
-        self._renew(run_id)
         if self._thread is None:
             atexit.register(self._leave)
             self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
             self._thread.start()
+        self._renew(run_id)
 
     def drop(self, run_id: str) -> None:
         """Renew it no more; it was ended, or outlives this process now."""
@@ -64,11 +74,20 @@ class Leases:
     def _keep(self) -> None:
         while not self._gone.wait(self._pause):
             for run_id in list(self._held):
-                with contextlib.suppress(NlsError):
+                with _surviving(f"The lease of {run_id}"):
                     self._renew(run_id)
 
     def _leave(self) -> None:
         self._gone.set()
         for run_id in list(self._held):
-            with contextlib.suppress(NlsError):
+            with _surviving(f"The end of {run_id}"):
                 self._end(run_id)
+
+
+@contextlib.contextmanager
+def _surviving(what: str) -> Iterator[None]:
+    """Go on after any failure: who dies of one lets servers and trainings down that somebody lives for."""
+    try:
+        yield
+    except Exception as error:
+        logger.warning("%s failed: %s: %s", what, type(error).__name__, error)

@@ -5,32 +5,33 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 
-from .account import speaking_to_modal
+from .account import noting, speaking_to_modal
+from .options import Options
 
-_NAME = "nls-sdk "
 
-
-def make_key(app: str, *, proxy_auth: bool, environment: str) -> str:
-    """What clients of an endpoint are to send as their bearer token.
-
-    Args:
-        app: The endpoint's app, which a proxy token is named after.
-        proxy_auth: Whether Modal's router is to ask for it, instead of the server.
-        environment: Where the endpoint is; empty is the account's default.
+def make_key(options: Options) -> str:
+    """What clients of an endpoint are to send as their bearer token: its server's, or a proxy token.
 
     Raises:
         ProviderError: The account may make no proxy token.
     """
-    if not proxy_auth:
+    if not options.proxy_auth:
         return secrets.token_urlsafe(32)
     import modal
 
+    app, environment = options.serve_app, options.environment
     with speaking_to_modal(f"making a proxy token for {app}"):
         tokens = modal.Workspace.from_context().proxy_tokens
-        made = tokens.create(name=f"{_NAME}{app}")
-        if any(token.token_id == made.token_id and token.scoped for token in tokens.list()):
-            place = environment or modal.Environment.from_context().hydrate().name or ""
-            tokens.allow(made.token_id, place)
+        made = tokens.create(name=f"{_of(options)}{app}")
+    try:
+        with speaking_to_modal(f"allowing the proxy token of {app}"):
+            if any(token.token_id == made.token_id and token.scoped for token in tokens.list()):
+                place = environment or modal.Environment.from_context().hydrate().name or ""
+                tokens.allow(made.token_id, place)
+    except BaseException as error:
+        with noting(error):
+            _delete(made.token_id)
+        raise
     return f"{made.token_id}.{made.token_secret}"
 
 
@@ -39,16 +40,25 @@ def forget_key(key: str) -> None:
     _delete(key.partition(".")[0])
 
 
-def forget_keys(*, keep: Collection[str]) -> None:
-    """Delete the proxy tokens of our endpoints, but for those of the apps named."""
+def forget_keys(options: Options, *, keep: Collection[str]) -> None:
+    """Delete the proxy tokens of this Volume's endpoints, but for those of the apps named.
+
+    Raises:
+        ProviderError: The account may see none.
+    """
     import modal
 
     with speaking_to_modal("listing proxy tokens"):
         tokens = modal.Workspace.from_context().proxy_tokens.list()
     for token in tokens:
-        name = token.name or ""
-        if name.startswith(_NAME) and name.removeprefix(_NAME) not in keep:
+        name, own = token.name or "", _of(options)
+        if name.startswith(own) and name.removeprefix(own) not in keep:
             _delete(token.token_id)
+
+
+def _of(options: Options) -> str:
+    """How the names of a Volume's tokens begin: the whole workspace sees them, whatever the environment."""
+    return f"nls-sdk {options.environment or 'default'} {options.volume} "
 
 
 def _delete(token_id: str) -> None:

@@ -20,6 +20,8 @@ class Options:
 
     Attributes:
         gpu: What jobs and endpoints run on, such as `H100`, `A100-80GB`, `L40S`; empty is a CPU.
+        cpu: Physical cores that a machine has: reserved, paid for, and no more to be had.
+        memory: MiB of memory that a machine has, in the same way.
         max_cost: Dollars of machine time after which a run is stopped; 0 is no limit.
         max_duration: Seconds of machine time after which a run is stopped; 0 is no limit.
         retries: How often Modal tries a training again whose machine or worker died.
@@ -36,7 +38,7 @@ class Options:
         routing_region: Where requests enter Modal.
         region: Where machines run, which costs more; empty is anywhere.
         environment: The Modal environment; empty is the account's default.
-        app: Name of the app of jobs.
+        app: Name of the apps of jobs; a hash of the code and the options that shape one follows it.
         serve_app: Name of the app of the endpoint; two endpoints at a time need two names.
         volume: Name of the Volume of runs.
         cache: Name of the Volume of downloaded weights and compiled kernels.
@@ -48,6 +50,8 @@ class Options:
     """
 
     gpu: str = "H100"
+    cpu: float = 4.0
+    memory: int = 32768
     max_cost: float = 0.0
     max_duration: float = 0.0
     retries: int = 3
@@ -119,6 +123,9 @@ _KINDS: dict[type, str] = {
 }
 
 _RULES: dict[str, tuple[Any, str]] = {
+    "app": (lambda v: len(v) <= 54, "at most 54 characters, as a hash follows it"),
+    "cpu": (lambda v: v >= 0.125, "0.125 cores or more"),
+    "memory": (lambda v: v >= 128, "128 MiB or more"),
     "max_cost": (lambda v: v >= 0, "0 or more dollars"),
     "max_duration": (lambda v: v >= 0, "0 or more seconds"),
     "retries": (lambda v: 0 <= v <= 10, "from 0 to 10"),

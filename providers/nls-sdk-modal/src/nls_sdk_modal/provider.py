@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from attrs import asdict
 
 from nls_sdk.admission import admit
 from nls_sdk.artifacts import Artifact
-from nls_sdk.errors import ConfigError, NlsError, ProviderError, RunNotFound
+from nls_sdk.errors import ConfigError, ProviderError, RunNotFound
 from nls_sdk.events import Event
-from nls_sdk.providers import API_VERSION, Check, Estimate, RunRecord
+from nls_sdk.providers import API_VERSION, Check, Estimate, Reaped, RunRecord
 from nls_sdk.tasks import Serve, Task, Train
 
-from . import calls, deploying, locks
 from .estimate import estimate
-from .layout import Asked, Attempt, Call, dump
-from .lease import Leases, beating
+from .layout import Attempt
+from .lease import client_name
 from .options import Options
+from .owning import Owner
 from .rates import Price, account_rates, price
-from .records import Seen, see_all
+from .reaping import reap
+from .records import Seen, is_server, see_all
 from .settling import Settler
+from .starting import Starter
 from .volume import RunsVolume
 from .waking import Waker
 
@@ -61,9 +60,12 @@ class ModalProvider:
             self.options.environment,
             ready_within=self.options.startup_timeout + self.options.queue_timeout,
         )
-        self._leases = Leases(renew=self._renew, end=self._leave, seconds=self.options.lease)
+        client = client_name()
+        self._owner = Owner(self._volume, self._settler, client=client, seconds=self.options.lease)
+        self._starter = Starter(
+            self.options, self._volume, self._settler, client=client, beat=self._owner.beat
+        )
         self._waker = Waker()
-        self._client = uuid4().hex
         self._submitting = threading.Lock()
         self._price: Price | None = None
 
@@ -123,8 +125,8 @@ class ModalProvider:
         with self._submitting:
             earlier = self._last(task.run_id)
             while admit(task, earlier.record() if earlier else None):
-                if (started := self._start(task, earlier)) is not None:
-                    return started
+                if self._starter.start(task, earlier, self._find_price()):
+                    break
                 # Another client was first: it is looked at again, and attached to.
                 earlier = self._last(task.run_id)
                 if earlier is None:
@@ -132,8 +134,9 @@ class ModalProvider:
                         f"The run {task.run_id} was left by another version of this package.",
                         hint="Choose another name.",
                     )
-        if isinstance(task, Serve):
-            self._share(task)
+        if isinstance(task, Serve) and (seen := self._last(task.run_id)):
+            self._wake(seen)
+            self._owner.own(seen, task)
         return task.run_id
 
     def runs(self) -> Sequence[RunRecord]:
@@ -148,8 +151,7 @@ class ModalProvider:
             RunNotFound: There is no such run.
         """
         seen = self._find(run_id)
-        if isinstance(seen.task, Serve) and not seen.end and not seen.ready and seen.call:
-            self._waker.wake(seen.call.url, self._key(seen.attempt))
+        self._wake(seen)
         return [event for event in seen.told if event.seq > after]
 
     def cancel(self, run_id: str) -> None:
@@ -159,7 +161,7 @@ class ModalProvider:
             RunNotFound: There is no such run.
             ProviderError: A machine is left.
         """
-        self._leases.drop(run_id)
+        self._owner.disown(run_id)
         self._settler.cancel(self._find(run_id))
 
     def api_key(self, run_id: str) -> str | None:
@@ -169,161 +171,13 @@ class ModalProvider:
             RunNotFound: There is no such run.
         """
         seen = self._find(run_id)
-        if seen.end or not isinstance(seen.task, Serve):
+        if seen.end or not is_server(seen):
             return None
         return self._key(seen.attempt) or None
 
-    def reap(self) -> list[str]:
-        """Stop every endpoint's app that this package deployed and no run lives in; returns their names."""
-        living = {seen.asked.app for seen in see_all(self._volume) if not seen.end}
-        stopped = deploying.reap(self.options, keep=living)
-        if self.options.proxy_auth:
-            locks.forget_keys(keep=living)
-        return stopped
-
-    # Starting
-
-    def _start(self, task: Task, earlier: Seen | None) -> str | None:
-        """Claim the next attempt and start it; None where another client was first."""
-        attempt = Attempt(task.run_id, earlier.attempt.number + 1 if earlier else 1)
-        asked = self._asked(task, earlier)
-        if isinstance(task, Serve):
-            self._refuse_second_endpoint(task)
-        else:
-            # Before the claim: it may build images for minutes, and a claim without a call is soon given up.
-            deploying.deploy_jobs(self.options)
-        if not self._claim(attempt, dump(asked)):
-            return None
-        try:
-            if isinstance(task, Serve):
-                self._serve(attempt, asked, task)
-            else:
-                self._spawn(attempt, asked)
-        except BaseException as error:
-            self._settler.give_up(attempt, asked, error)
-            if isinstance(task, Serve):
-                with contextlib.suppress(NlsError):
-                    deploying.withdraw(self.options, attempt)
-            raise
-        return task.run_id
-
-    def _claim(self, attempt: Attempt, asked: bytes) -> bool:
-        """Whether the attempt is ours: also where the answer was lost, and a second write was refused."""
-        return self._volume.write_new(attempt.asked, asked) or self._volume.read(attempt.asked) == asked
-
-    def _spawn(self, attempt: Attempt, asked: Asked) -> None:
-        """Start a job; a call that is not on record, or that was cancelled before it was, does not go on."""
-        call_id = deploying.spawn(self.options, asked.function, attempt)
-        try:
-            self._volume.write_new(attempt.call, dump(Call(call_id=call_id)))
-            is_over = self._volume.read(attempt.end) is not None
-        except BaseException:
-            calls.cancel_call(call_id)
-            raise
-        if is_over:
-            calls.cancel_call(call_id)
-
-    def _serve(self, attempt: Attempt, asked: Asked, task: Serve) -> None:
-        # Once more after the claim: of two clients that deploy at once, none takes over the other's app.
-        self._refuse_second_endpoint(task)
-        options = self.options
-        key = locks.make_key(options.serve_app, proxy_auth=asked.proxy_auth, environment=options.environment)
-        self._volume.write_new(attempt.key, key.encode())
-        with beating(lambda: self._beat(attempt)):
-            app_id, url = deploying.deploy_server(options, attempt, task, port=asked.port)
-        self._volume.write_new(attempt.call, dump(Call(app_id=app_id, url=url, deployed=time.time())))
-        seen = self._last(attempt.run_id)
-        if seen is None or seen.end:
-            return  # It was cancelled meanwhile, and looking at it has stopped its app.
-        self._waker.wake(url, key)
-        if asked.lease:
-            self._leases.hold(attempt.run_id)
-
-    def _asked(self, task: Task, earlier: Seen | None) -> Asked:
-        options, cost = self.options, self._find_price()
-        is_server = isinstance(task, Serve)
-        seconds, limit = self._limit(cost)
-        return Asked.of(
-            task,
-            created=time.time(),
-            client=self._client,
-            after=earlier.last_seq if earlier else 0,
-            reached=earlier.record().progress if earlier and isinstance(task, Train) else None,
-            app=options.serve_app if is_server else options.app,
-            function=deploying.function_of(task),
-            gpu=options.gpu,
-            dollars_per_second=cost.per_second if cost else None,
-            seconds=seconds,
-            limit=limit,
-            commit_seconds=options.commit_seconds,
-            device=options.device if options.gpu else "auto",
-            port=(task.config.port or options.port) if isinstance(task, Serve) else options.port,
-            lease=options.lease if isinstance(task, Serve) and not task.detached else 0.0,
-            proxy_auth=options.proxy_auth and is_server,
-        )
-
-    def _limit(self, cost: Price | None) -> tuple[float | None, str]:
-        """Machine seconds after which a run is stopped, and why.
-
-        Raises:
-            ConfigError: A cost is to be kept, and no price is known.
-        """
-        options = self.options
-        limits: list[tuple[float, str]] = []
-        if options.max_duration:
-            limits.append((options.max_duration, f"max_duration of {options.max_duration:g} s is reached"))
-        if options.max_cost:
-            if cost is None:
-                raise ConfigError(
-                    f"max_cost cannot be kept: no price is known of {options.gpu}.",
-                    hint="Give max_duration instead.",
-                )
-            limits.append(
-                (options.max_cost / cost.per_second, f"max_cost of ${options.max_cost:g} is reached")
-            )
-        return min(limits, default=(None, ""))
-
-    def _refuse_second_endpoint(self, task: Serve) -> None:
-        for seen in self._settler.settle(see_all(self._volume)):
-            if (
-                seen.run_id != task.run_id
-                and isinstance(seen.task, Serve)
-                and not seen.end
-                and seen.asked.app == self.options.serve_app
-            ):
-                raise ProviderError(
-                    f"The endpoint {seen.run_id} is up in app {self.options.serve_app}.",
-                    hint=f"Stop it first (`nls-finetune stop --run-name {seen.task.name}`), or give "
-                    "this one an app of its own: `--option serve_app=nls-finetune-serve-2`.",
-                )
-
-    def _share(self, task: Serve) -> None:
-        """A server that lives is asked for once more: whoever wants it longest decides."""
-        seen = self._last(task.run_id)
-        if not seen or seen.end or not seen.asked.lease or seen.detached:
-            return
-        if task.detached:
-            self._volume.write_new(seen.attempt.detached, b"detached")
-            self._leases.drop(task.run_id)
-        else:
-            self._leases.hold(task.run_id)
-
-    def _renew(self, run_id: str) -> None:
-        if (seen := self._last(run_id)) and not seen.end:
-            self._beat(seen.attempt)
-
-    def _beat(self, attempt: Attempt) -> None:
-        self._volume.write(f"{attempt.leases}/{self._client}", str(time.time()).encode())
-
-    def _leave(self, run_id: str) -> None:
-        """End a server that this process was the last to own."""
-        # Not settled: at the interpreter's exit nothing can be written to the Volume, and that would fail.
-        seen = next(iter(see_all(self._volume, run_id)), None)
-        if not seen or seen.end or seen.detached:
-            return
-        self._volume.remove(f"{seen.attempt.leases}/{self._client}")
-        if not self._settler.is_owned(seen, but=self._client):
-            self._settler.leave(seen)
+    def reap(self) -> Reaped:
+        """Stop what this Volume's runs left at Modal and no living one needs; see `nls_sdk_modal.reaping`."""
+        return reap(self.options, self._settler.settle(see_all(self._volume)))
 
     # Finding
 
@@ -331,10 +185,13 @@ class ModalProvider:
         """What the attempt's server asks for; empty where that is gone."""
         return (self._volume.read(attempt.key) or b"").decode()
 
+    def _wake(self, seen: Seen) -> None:
+        """Have a server come up that has not yet: Modal starts its machine when it is asked something."""
+        if is_server(seen) and seen.call and not seen.end and not seen.ready:
+            self._waker.wake(seen.call.url, self._key(seen.attempt))
+
     def _last(self, run_id: str) -> Seen | None:
-        if not _RUN_ID.fullmatch(run_id):
-            return None
-        return next(iter(self._settler.settle(see_all(self._volume, run_id))), None)
+        return self._settler.find(run_id) if _RUN_ID.fullmatch(run_id) else None
 
     def _find(self, run_id: str) -> Seen:
         seen = self._last(run_id)
@@ -344,8 +201,7 @@ class ModalProvider:
 
     def _find_price(self) -> Price | None:
         if self._price is None:
-            options = self.options
-            self._price = price(options.gpu, region=options.region, account=account_rates())
+            self._price = price(self.options, account=account_rates())
         return self._price
 
     def _examples(self, task: Train) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -11,23 +10,26 @@ from attrs import frozen
 from nls_sdk.errors import NlsError
 
 from .account import speaking_to_modal
+from .options import Options
 
-TABLE_DATE = "2026-06-27"
-"""When Modal's list prices were those of `TABLE`."""
+LIST_DATE = "2026-06-27"
+"""When Modal's list prices were those of `LIST`."""
 
-TABLE: Mapping[str, float] = {
-    "B200": 6.25,
-    "H200": 4.54,
-    "H100": 3.95,
-    "A100-80GB": 2.50,
-    "A100-40GB": 2.10,
-    "L40S": 1.95,
-    "A10": 1.10,
-    "L4": 0.80,
-    "T4": 0.59,
-    "CPU": 0.047,
+CORE, GIB = "cpu_hour_cost", "mem_gib_hour_cost"
+LIST: Mapping[str, float] = {
+    "gpu_hour_cost_b200": 6.25,
+    "gpu_hour_cost_h200": 4.54,
+    "gpu_hour_cost_h100": 3.95,
+    "gpu_hour_cost_a100_80gb": 2.50,
+    "gpu_hour_cost_a100_40gb": 2.10,
+    "gpu_hour_cost_l40s": 1.95,
+    "gpu_hour_cost_a10g": 1.10,
+    "gpu_hour_cost_l4": 0.80,
+    "gpu_hour_cost_t4": 0.59,
+    CORE: 0.0473,
+    GIB: 0.0080,
 }
-"""Dollars an hour, per GPU or CPU core."""
+"""Dollars an hour of a GPU, a CPU core and a GiB of memory, by Modal's names of its rates."""
 
 MEMORY: Mapping[str, int] = {
     "B200": 180,
@@ -36,20 +38,20 @@ MEMORY: Mapping[str, int] = {
     "A100-80GB": 80,
     "A100-40GB": 40,
     "L40S": 48,
-    "A10": 24,
+    "A10G": 24,
     "L4": 24,
     "T4": 16,
 }
 """GPU memory in GB."""
 
-_ALIASES = {"A100": "A100-40GB", "A10G": "A10", "H100!": "H100", "": "CPU"}
+_ALIASES = {"A100": "A100-40GB", "A10": "A10G", "H100!": "H100"}
 _REGION_FACTOR = 1.75
-_SECOND, _HOUR = 1.0, 3600.0
+_HOUR = 3600.0
 
 
 @frozen
 class Price:
-    """What a machine costs.
+    """What a machine costs: its GPUs, its CPU cores and its memory.
 
     Attributes:
         per_second: In dollars.
@@ -59,6 +61,11 @@ class Price:
     per_second: float
     source: str
 
+    @property
+    def per_hour(self) -> float:
+        """In dollars."""
+        return self.per_second * _HOUR
+
 
 def model_of(gpu: str) -> tuple[str, int]:
     """The GPU's name in the tables, and how many of it: `H100:2` is two."""
@@ -66,25 +73,31 @@ def model_of(gpu: str) -> tuple[str, int]:
     return _ALIASES.get(name, name), int(count) if count.isdigit() else 1
 
 
-def price(gpu: str, *, region: str = "", account: Mapping[str, Decimal] | None = None) -> Price | None:
-    """The price of a machine with this GPU, or None where it is not known.
+def price(options: Options, *, account: Mapping[str, Decimal] | None = None) -> Price | None:
+    """The price of a machine, or None where that of its GPU is not known.
+
+    Modal bills what is reserved of cores and memory, and a container gets no more than that.
 
     Args:
-        gpu: As in the options.
-        region: A region that was demanded; that costs up to 1.75 times as much.
+        options: What the machine has; a region that it is to run in costs up to 1.75 times as much.
         account: The account's rates, by Modal's names of them.
     """
-    model, count = model_of(gpu)
-    found = _of_account(model, account or {})
-    if found is None and model in TABLE:
-        found = Price(
-            TABLE[model] / _HOUR, f"Modal's list price of {TABLE_DATE}: ${TABLE[model]:.2f} an hour"
-        )
-    if found is None:
+    model, count = model_of(options.gpu)
+    gpus = {f"gpu_hour_cost_{model.lower().replace('-', '_')}": count} if options.gpu else {}
+    amounts: Mapping[str, float] = {**gpus, CORE: options.cpu, GIB: options.memory / 1024}
+    rates: Mapping[str, float | Decimal] = account or {}
+    source = "the account's own rates"
+    if not amounts.keys() <= rates.keys():
+        rates, source = LIST, f"Modal's list prices of {LIST_DATE}"
+    if not amounts.keys() <= rates.keys():
         return None
-    factor = count * (_REGION_FACTOR if region else 1.0)
-    note = f", up to {_REGION_FACTOR:g} times that in region {region}" if region else ""
-    return Price(found.per_second * factor, found.source + note)
+    hour = sum(float(rates[name]) * amount for name, amount in amounts.items())
+    gpu = f"{options.gpu}, " if options.gpu else ""
+    source += f" for {gpu}{options.cpu:g} cores and {options.memory / 1024:g} GiB of memory"
+    if options.region:
+        hour *= _REGION_FACTOR
+        source += f", {_REGION_FACTOR:g} times that at most in region {options.region}"
+    return Price(hour / _HOUR, source)
 
 
 def account_rates() -> Mapping[str, Decimal]:
@@ -96,16 +109,3 @@ def account_rates() -> Mapping[str, Decimal]:
             return dict(modal.Workspace.from_context().billing.rates())
     except NlsError:
         return {}
-
-
-def _of_account(model: str, rates: Mapping[str, Decimal]) -> Price | None:
-    """The rate whose name says the GPU; names say whether it is per second or per hour."""
-    wanted = re.sub(r"[^A-Z0-9]", "", model)
-    for name, value in rates.items():
-        plain = re.sub(r"[^A-Z0-9]", "", name.upper())
-        if not re.search(rf"{wanted}(?![0-9])", plain):
-            continue
-        unit = _SECOND if "SEC" in plain else _HOUR if "HOUR" in plain or "HR" in plain else None
-        if unit is not None:
-            return Price(float(value) / unit, f"the account's own rate, {name} = {value}")
-    return None

@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from nls_sdk.events import Cancelled, Event, Failed, Progress, Ready, Succeeded, Terminal, load_event
 from nls_sdk.providers import RunRecord, state_of
 from nls_sdk.tasks import Serve, Task
 
 from .layout import Asked, Attempt, Call, Machine, parse
-from .log import read_log
+from .log import read_logs
 from .volume import Entry, RunsVolume
 
 _ATTEMPT = re.compile(r"runs/([^/]+)/attempts/(\d+)/(.+)")
@@ -32,18 +32,27 @@ class Seen:
         call: What Modal calls it; None until that is known.
         told: What it told, in order; ends with how it ended, where that is known.
         machines: The containers it ran on.
-        leases: When each of its clients last gave a sign of life, on the Volume's clock.
+        claimed: When it was asked, on the Volume's clock.
+        called: When its call was written down, on the same; 0 until it is.
+        leases: When each of its clients last gave a sign of life, on the same.
         detached: Whether it outlives its clients, although it was not asked to at first.
     """
 
     attempt: Attempt
     asked: Asked
     task: Task
-    call: Call | None
-    told: Sequence[Event]
-    machines: Sequence[Machine]
-    leases: Mapping[str, int]
-    detached: bool
+    call: Call | None = None
+    told: Sequence[Event] = ()
+    machines: Sequence[Machine] = ()
+    claimed: int = 0
+    called: int = 0
+    leases: Mapping[str, int] = field(factory=dict)
+    detached: bool = False
+
+    @classmethod
+    def claimed_only(cls, attempt: Attempt, asked: Asked) -> Seen:
+        """An attempt that came no further than its claim."""
+        return cls(attempt, asked, asked.read_task())
 
     @property
     def run_id(self) -> str:
@@ -57,9 +66,9 @@ class Seen:
         return last if isinstance(last, _ENDS) else None
 
     @property
-    def lease(self) -> int | None:
-        """When a client of its last gave a sign of life; None when never."""
-        return max(self.leases.values(), default=None)
+    def last_sign(self) -> int:
+        """When a client of it last gave a sign of life, on the Volume's clock; its claim is the first."""
+        return max([self.claimed, *self.leases.values()])
 
     @property
     def last_seq(self) -> int:
@@ -132,13 +141,13 @@ def _see(attempt: Attempt, files: Sequence[Entry], data: dict[str, bytes]) -> Se
     asked: Asked = parse(data[attempt.asked], Asked)
     call: Call | None = parse(data[attempt.call], Call) if attempt.call in data else None
     machines = []
-    for path, content in data.items():
-        if path.startswith(f"{attempt.containers}/") and path.endswith(".json"):
-            with contextlib.suppress(msgspec.MsgspecError):
-                machines.append(parse(content, Machine))
+    for content in _below(attempt.containers, data, ending=".json"):
+        with contextlib.suppress(msgspec.MsgspecError):
+            machines.append(parse(content, Machine))
+    logs = _below(attempt.events, data, ending=".jsonl")
     told: Sequence[Event] = [
         evolve(event, url=f"{call.url}/v1") if isinstance(event, Ready) and call else event
-        for event in read_log(data.get(attempt.events, b""))
+        for event in read_logs(logs, after=asked.after)
     ]
     if attempt.end in data:
         end = load_event(data[attempt.end].decode())
@@ -146,14 +155,29 @@ def _see(attempt: Attempt, files: Sequence[Entry], data: dict[str, bytes]) -> Se
         # A reader with an old view may have declared what the container had told itself: its own word counts.
         if isinstance(end, Cancelled) or not any(isinstance(event, _ENDS) for event in told):
             told = _before(told, end)
-    leases = {
-        entry.path.rpartition("/")[2]: entry.mtime
-        for entry in files
-        if entry.path.startswith(f"{attempt.leases}/")
-    }
+    times = {entry.path: entry.mtime for entry in files}
     return Seen(
-        attempt, asked, asked.read_task(), call, told, machines, leases, detached=attempt.detached in data
+        attempt,
+        asked,
+        asked.read_task(),
+        call,
+        told,
+        machines,
+        claimed=times[attempt.asked],
+        called=times.get(attempt.call, 0),
+        leases={
+            path.rpartition("/")[2]: when
+            for path, when in times.items()
+            if path.startswith(f"{attempt.leases}/")
+        },
+        detached=attempt.detached in data,
     )
+
+
+def _below(folder: str, data: Mapping[str, bytes], *, ending: str) -> list[bytes]:
+    return [
+        content for path, content in data.items() if path.startswith(f"{folder}/") and path.endswith(ending)
+    ]
 
 
 def _before(told: Sequence[Event], end: Terminal) -> list[Event]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import modal
 
 from .hosting import Host
-from .layout import MOUNT, Attempt
+from .layout import MOUNT, Attempt, Machine, parse
 
 RUN_ENV, ATTEMPT_ENV, VOLUME_ENV = "NLS_RUN_ID", "NLS_ATTEMPT", "NLS_VOLUME"
 """What a server's container is told of what it serves, and any of the Volume it commits."""
@@ -108,13 +108,22 @@ def _go_with(host: Host) -> None:
 
 
 def _host(run_id: str, number: int, *, call_id: str = "") -> Host:
+    attempt = Attempt(run_id, number)
     return Host(
         Path(MOUNT),
-        Attempt(run_id, number),
+        attempt,
         commit=_volume().commit,
+        look=lambda: _machines(attempt),
         task_id=_task_id(),
         call_id=call_id,
     )
+
+
+def _machines(attempt: Attempt) -> list[Machine]:
+    """What an attempt's containers have noted by now; the mounted Volume is as old as its last reload."""
+    volume = _volume()
+    files = [entry.path for entry in volume.listdir(attempt.containers) if entry.path.endswith(".json")]
+    return [parse(b"".join(volume.read_file(path)), Machine) for path in files]
 
 
 def _task_id() -> str:

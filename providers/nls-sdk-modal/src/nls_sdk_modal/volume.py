@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from nls_sdk.artifacts import Artifact, fingerprint
+from nls_sdk.artifacts import Artifact, artifact_of, fingerprint
 from nls_sdk.errors import ArtifactError
 
 from .account import require_contact, speaking_to_modal
@@ -154,12 +154,9 @@ class RunsVolume:
         """Store a file or folder under its content's name; what is there already is not sent again.
 
         Raises:
-            ArtifactError: It is not there.
+            ArtifactError: It is not there, holds no file, or changed meanwhile.
         """
-        if not path.exists():
-            raise ArtifactError(f"{path}: no such file or folder.")
-        digest, size = fingerprint(path)
-        artifact = Artifact(path=f"artifacts/{digest}", digest=digest, size=size)
+        artifact = artifact_of(path)
         files = dict(_files(path, artifact.path))
         stored = {entry.path: entry.size for entry in self.list(artifact.path)}
         if stored == {name: file.stat().st_size for name, file in files.items()}:
@@ -168,7 +165,7 @@ class RunsVolume:
         with speaking_to_modal(f"storing {path}"), handle.batch_upload(force=True) as batch:
             for name, file in files.items():
                 batch.put_file(file, f"/{name}")
-        if fingerprint(path) != (digest, size):
+        if fingerprint(path) != (artifact.digest, artifact.size):
             raise ArtifactError(f"{path}: it changed while it was stored.", hint="Store it again.")
         return artifact
 

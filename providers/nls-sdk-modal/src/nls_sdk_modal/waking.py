@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import threading
 import time
-import urllib.request
+
+from nls_sdk.connections import open_pool
 
 _EVERY = 2.0
 _PATIENCE = 5.0
@@ -26,15 +26,13 @@ class Waker:
             if now < self._asked.get(url, float("-inf")) + _EVERY:
                 return
             self._asked[url] = now
-        threading.Thread(target=_ask, args=(f"{url}/health", key), name="waker", daemon=True).start()
+        threading.Thread(target=_ask, args=(url, key), name="waker", daemon=True).start()
 
 
 def _ask(url: str, key: str) -> None:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})  # noqa: S310  # Modal's own URL
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({})) if _is_loopback(url) else None
-    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-        (opener.open if opener else urllib.request.urlopen)(request, timeout=_PATIENCE).close()
+    from urllib3.exceptions import HTTPError
 
-
-def _is_loopback(url: str) -> bool:
-    return url.startswith("http://127.0.0.1")
+    headers = {"Authorization": f"Bearer {key}"}
+    with contextlib.suppress(HTTPError, OSError), open_pool(url, timeout=_PATIENCE) as pool:
+        # It has done its work when it arrives. Nothing is followed: the key belongs to this server alone.
+        pool.request("GET", f"{url}/health", headers=headers, retries=False, redirect=False)

@@ -30,11 +30,15 @@ class Ambushes(Endpoints):
 
 
 def _events(container: Container) -> int:
-    """How many events its log has: that of the volume's runs which was written last."""
+    """How many events it knows of: those of the volume's attempt that was written of last."""
     logs = [
-        path for view in container.views.values() for path in view.here.glob("runs/*/attempts/*/events.jsonl")
+        path
+        for view in container.views.values()
+        for path in view.here.glob("runs/*/attempts/*/events/*.jsonl")
     ]
     try:
-        return max(logs, key=lambda path: path.stat().st_mtime_ns).read_bytes().count(b"\n") if logs else 0
+        last = max(logs, key=lambda path: path.stat().st_mtime_ns, default=None)
+        same = [path for path in logs if last and path.parent == last.parent]
+        return sum(path.read_bytes().count(b"\n") for path in same)
     except FileNotFoundError:
         return 0

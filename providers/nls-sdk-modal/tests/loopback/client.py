@@ -40,8 +40,12 @@ class Loopback:
         return values
 
     def containers(self, *, alive: bool = True, app: str = "") -> list[dict[str, Any]]:
-        """Those that live, or all that ever did."""
-        return [c for c in self.state()["containers"] if c["alive"] >= alive and app in ("", c["app"])]
+        """Those that live, or all that ever did; of an app, or of all that are named `APP-…`."""
+        return [
+            c
+            for c in self.state()["containers"]
+            if c["alive"] >= alive and (app in ("", c["app"]) or c["app"].startswith(f"{app}-"))
+        ]
 
     def volume(self, name: str) -> Path:
         return self.folder / "volumes" / name

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from attrs import define, field
 
-Kind = Literal["unavailable", "drop", "lost", "slow", "torn", "broken"]
-"""`unavailable`: refused. `drop`: the stream breaks before the work is done; `lost`: after. `slow`: it takes
-its time. `torn`: a commit that stores a part and fails. `broken`: a snapshot that comes back without what it
-had started."""
+Kind = Literal["unavailable", "gone", "drop", "lost", "slow", "torn", "broken"]
+"""`unavailable`: refused. `gone`: what it is about is not known any more. `drop`: the stream breaks before
+the work is done; `lost`: after. `slow`: it takes its time. `torn`: a commit that stores a part and fails.
+`broken`: a snapshot that comes back without what it had started."""
 
 _RANDOM: tuple[Kind, ...] = ("unavailable", "unavailable", "drop", "lost", "slow")
 _SAFE = frozenset({"ClientHello", "ContainerHello"})
@@ -22,12 +22,13 @@ _SAFE = frozenset({"ClientHello", "ContainerHello"})
 
 @define
 class Rule:
-    """The next `times` requests of an RPC go wrong."""
+    """The next `times` requests of an RPC go wrong, after `skip` that do not."""
 
     rpc: str
     kind: Kind
     times: int = 1
     seconds: float = 0.0
+    skip: int = 0
 
 
 @define
@@ -77,7 +78,9 @@ class Faults:
     def strike(self, rpc: str, who: str = "") -> Rule | None:
         """What goes wrong with this request; None when nothing does."""
         for rule in self.rules:
-            if rule.rpc == rpc and rule.times > 0:
+            if rule.rpc == rpc and rule.skip > 0:
+                rule.skip -= 1
+            elif rule.rpc == rpc and rule.times > 0:
                 rule.times -= 1
                 return self._count(rule)
         if rpc in _SAFE or not self.rate:

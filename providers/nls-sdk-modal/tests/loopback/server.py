@@ -20,7 +20,7 @@ from modal_proto.api_grpc import ModalClientBase
 from .ambushes import Ambushes
 from .control import Account, Builds
 from .volumes import Volumes
-from .world import Container, World
+from .world import Container, World, missing
 
 
 class Modal(Account, Builds, Volumes, Ambushes):
@@ -50,15 +50,19 @@ class Modal(Account, Builds, Volumes, Ambushes):
         containers = [
             {
                 "task": c.task,
-                "app": self.apps[self.functions[c.fn_id].app_id].name,
-                "function": self.functions[c.fn_id].definition.function_name,
-                "gpu": self.functions[c.fn_id].definition.resources.gpu_config.gpu_type,
+                "app": self.apps[fn.app_id].name,
+                "function": fn.definition.function_name,
+                "gpu": fn.definition.resources.gpu_config.gpu_type,
+                "gpus": fn.definition.resources.gpu_config.count,
+                "milli_cpu": [fn.definition.resources.milli_cpu, fn.definition.resources.milli_cpu_max],
+                "memory_mb": [fn.definition.resources.memory_mb, fn.definition.resources.memory_mb_max],
                 "call": c.call_id,
                 "alive": c.is_alive,
                 "ready": c.ready,
                 "log": str(c.folder / "log"),
             }
             for c in self.containers.values()
+            for fn in [self.functions[c.fn_id]]
         ]
         apps = {
             app_id: {"name": a.name, "deployed": a.deployed, "tags": a.tags, "state": a.state}
@@ -133,6 +137,8 @@ def _handler(name: str) -> Any:
         match rule and rule.kind:
             case "unavailable":
                 raise GRPCError(Status.UNAVAILABLE, f"{name}: the service is unavailable")
+            case "gone":
+                raise missing(name)
             case "drop":
                 await stream.cancel()
                 return

@@ -80,9 +80,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     key, model, seconds = "", "", 0.0
+    names: tuple[str, ...] = ()
 
     def do_GET(self) -> None:
-        self._reply(200, {})
+        self._reply(200, {"data": [{"id": name} for name in self.names]})
 
     def do_POST(self) -> None:
         asked = self.rfile.read(int(self.headers["content-length"]))
@@ -111,6 +112,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def serve(run: RunDirectory, task: Serve, ways: set[str], host: str) -> None:
     assert not isinstance(task.model, str)
     Handler.model = (locate(run.home, task.model) / "weights").read_text()
+    Handler.names = (task.config.model_name, task.served_as)
     Handler.key = os.environ.get("NLS_API_KEY", "")
     Handler.seconds = 1.0 if "slow" in ways else 0.0
     if "mute" in ways:
@@ -130,6 +132,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path)
     parser.add_argument("--host")
     parser.add_argument("--device")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--watch-stdin", action="store_true")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(tell(Cancelled())))  # type: ignore[func-returns-value]  # tell is called for what it does
@@ -140,6 +143,8 @@ def main() -> None:
     ways = set(task.name.split("-"))
     if "leaky" in ways:
         print(f"the token is {os.environ.get('HF_TOKEN')}", flush=True)
+    if options.processes > 1:
+        tell(Log(f"{options.processes} processes share it"))
     match task:
         case Train() | DryRun():
             train(run, task, ways)
