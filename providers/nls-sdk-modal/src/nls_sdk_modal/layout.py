@@ -99,7 +99,7 @@ class Asked:
     Attributes:
         task: The task, as `nls_sdk.tasks.dump_task` writes it.
         created: When, in seconds since the epoch, on the client's clock.
-        client: A random text that says whose claim this is.
+        client: The process whose claim this is; its leases are called by it too.
         after: Number of the last event of the earlier attempts.
         app: The Modal app that does it.
         function: Its function or server.
