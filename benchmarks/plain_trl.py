@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset as TrainingRows
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -38,8 +38,20 @@ class _Losses(TrainerCallback):  # type: ignore[misc, unused-ignore]  # untyped 
             self.values.append(logs["loss"])
 
 
-def train_plainly(shop: Workshop, recipe: Recipe, folder: Path) -> list[float]:
-    """Train an adapter on the workshop's model. Returns the loss of each step."""
+def train_plainly(
+    shop: Workshop, recipe: Recipe, folder: Path, *, longest_first: bool = False
+) -> list[float]:
+    """Train an adapter on the workshop's model.
+
+    Args:
+        shop: The model and the examples.
+        recipe: Every hyperparameter.
+        folder: Where the trainer may write.
+        longest_first: Take a step's examples in the reverse order, which changes rounding and nothing else.
+
+    Returns:
+        The loss of each step.
+    """
     losses = _Losses()
     trainer = PlainTrl(
         model=shop.model,
@@ -69,7 +81,8 @@ def train_plainly(shop: Workshop, recipe: Recipe, folder: Path) -> list[float]:
         peft_config=lora_config(recipe),
         callbacks=[losses],
     )
-    lengths = [len(row.tokens) for row in shop.rows]
+    lengths = [len(row.tokens) * (-1 if longest_first else 1) for row in shop.rows]
     trainer.order = StepSampler(lengths, step_size=recipe.effective_batch_size, seed=recipe.seed)
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     return losses.values

@@ -18,22 +18,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from stand_ins import QWEN3_1_7B
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
 from nls_sdk.prompt import CHAT_TEMPLATE_KWARGS, prompt
 from nls_sdk.synthetic import generate
-
-LARGE: dict[str, Any] = {
-    "vocab_size": 151_936,
-    "hidden_size": 2048,
-    "intermediate_size": 6144,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "tie_word_embeddings": True,
-}
-"""Qwen3-1.7B's shape."""
 
 
 def main() -> None:
@@ -56,10 +45,10 @@ def graft(small: Path, out: Path, device: str = "cpu") -> None:
     source = AutoModelForCausalLM.from_pretrained(small, dtype=torch.float32)
     config = source.config
     heads, kept = config.num_attention_heads, config.num_key_value_heads
-    if kept > LARGE["num_key_value_heads"] or heads != kept or not config.tie_word_embeddings:
+    if kept > QWEN3_1_7B["num_key_value_heads"] or heads != kept or not config.tie_word_embeddings:
         raise SystemExit("the small model must have tied embeddings and one query head for each of its heads")
     more = {"max_position_embeddings": 4096, "dtype": "bfloat16", "layer_types": None}
-    large = Qwen3Config(**{**config.to_dict(), **LARGE, **more})
+    large = Qwen3Config(**{**config.to_dict(), **QWEN3_1_7B, **more})
     tensors = {name: t.to(device) for name, t in source.state_dict().items() if name != "lm_head.weight"}
     made = _Grafter(config, device).all(tensors)
     out.mkdir(parents=True, exist_ok=True)
@@ -78,9 +67,9 @@ class _Grafter:
     def __init__(self, config: Any, device: str) -> None:
         self._small, self._device = config, device
         self._noise = torch.Generator(device=device).manual_seed(0)
-        self._hidden, self._inner = LARGE["hidden_size"], LARGE["intermediate_size"]
-        self._heads, self._kept = LARGE["num_attention_heads"], LARGE["num_key_value_heads"]
-        self._size = LARGE["head_dim"]
+        self._hidden, self._inner = QWEN3_1_7B["hidden_size"], QWEN3_1_7B["intermediate_size"]
+        self._heads, self._kept = QWEN3_1_7B["num_attention_heads"], QWEN3_1_7B["num_key_value_heads"]
+        self._size = QWEN3_1_7B["head_dim"]
         # The root mean square of a vector shrinks by this where zeros make it longer.
         self._shrink = math.sqrt(config.hidden_size / self._hidden)
         half, step = config.head_dim // 2, self._size // config.head_dim
@@ -91,11 +80,11 @@ class _Grafter:
 
     def all(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The large model's tensors."""
-        made = {"model.embed_tokens.weight": self._zeros(LARGE["vocab_size"], self._hidden)}
+        made = {"model.embed_tokens.weight": self._zeros(QWEN3_1_7B["vocab_size"], self._hidden)}
         words = tensors["model.embed_tokens.weight"]
         made["model.embed_tokens.weight"][: words.shape[0], : words.shape[1]] = words
         made["model.norm.weight"] = self._norm(tensors["model.norm.weight"])
-        for layer in range(LARGE["num_hidden_layers"]):
+        for layer in range(QWEN3_1_7B["num_hidden_layers"]):
             prefix = f"model.layers.{layer}."
             own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             made |= {prefix + name: value for name, value in self._layer(own).items()}

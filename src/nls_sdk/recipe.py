@@ -33,8 +33,8 @@ class Recipe:
         target_modules: Which layers get an adapter: PEFT's `all-linear`, or their names with commas between.
         epochs: Passes over the training data; a fraction stops within one.
         max_steps: Optimizer steps; 0 leaves it to `epochs`.
-        per_device_batch_size: Examples in one forward pass; on a GPU the worker takes all of a step at once
-            that fit, so there only the product counts.
+        per_device_batch_size: Examples in one forward pass. The lean step takes at most so many on a CPU; on
+            a GPU it takes as many of a step as its free memory holds, so that there only the product counts.
         gradient_accumulation_steps: Forward passes in one optimizer step.
         learning_rate: The peak rate.
         lr_scheduler: How the rate falls after the warm-up.

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from nls_sdk import Recipe
 from nls_sdk.errors import RecipeError
-from nls_sdk.worker.failures import explain
+from nls_sdk.worker.failures import explain, smaller_passes
 
 
 def test_a_full_disk() -> None:
@@ -79,3 +80,19 @@ def test_a_full_gpu_is_told_of_with_its_numbers() -> None:
     assert failed.message == (
         "The GPU ran out of memory: it has 139.80 GiB, 11.12 MiB were free, and 120.00 MiB more were needed."
     )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        (Recipe(per_device_batch_size=4), "per_device_batch_size = 2 and gradient_accumulation_steps = 4 "),
+        (
+            Recipe(per_device_batch_size=7, gradient_accumulation_steps=3),
+            "per_device_batch_size = 3 and gradient_accumulation_steps = 7 ",
+        ),
+        (Recipe(per_device_batch_size=1), "gradient_checkpointing = true, under another name"),
+        (Recipe(per_device_batch_size=1, gradient_checkpointing=True), "a GPU with more memory"),
+    ],
+)
+def test_settings_that_train_the_same_in_less_memory_are_named(recipe: Recipe, says: str) -> None:
+    assert says in smaller_passes(recipe)

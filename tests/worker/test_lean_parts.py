@@ -9,6 +9,7 @@ import attrs
 import pytest
 import torch
 from peft import get_peft_model
+from stand_ins import QWEN3_1_7B
 from torch._dynamo.utils import counters
 from transformers import Qwen3Config
 
@@ -25,10 +26,11 @@ from nls_sdk.worker.lean.means import WITHOUT, Means, choose
 from nls_sdk.worker.lean.memory import most_tokens, predict
 from nls_sdk.worker.lean.shapes import fit, plan, split
 from nls_sdk.worker.lean.step import LeanStep
-from nls_sdk.worker.loading import load_model
+from nls_sdk.worker.loading import load_model, load_tokenizer
 from nls_sdk.worker.meter import Meter
 from nls_sdk.worker.sampling import StepSampler
 from nls_sdk.worker.trainer import lora_config
+from nls_sdk.worker.training import Workshop, open_trainer
 
 CPU = torch.device("cpu")
 PLAIN = Means(shared=False, joined=False, flash=False, compiled=False, graphs=False)
@@ -161,6 +163,17 @@ def test_processes_share_a_step_and_know_all_its_answers() -> None:
     assert Packer(most_tokens=1000, most_rows=8, rank=7, world=8)(rows) == []
 
 
+def test_per_device_batch_size_bounds_a_batch_on_a_cpu_alone(tiny_model: Path, tmp_path: Path) -> None:
+    """A GPU's free memory is known, and bounds a batch there; see `test_gpu.py`."""
+    rows = rows_of(*range(10, 30))
+    recipe = Recipe(dtype="float32", per_device_batch_size=3, gradient_accumulation_steps=2)
+    model = load_model(tiny_model, torch.float32, CPU)
+    shop = Workshop("tiny", rows, load_tokenizer(tiny_model), model, torch.float32, CPU)
+    trainer = open_trainer(shop, rows, recipe, tmp_path, Meter(lambda _: None, 1))
+    steps = [[batch.examples for batch in step] for step in trainer.get_train_dataloader()]
+    assert steps == [[3, 3], [3, 3], [3, 3], [2]]
+
+
 def test_a_batch_that_no_shape_holds_keeps_its_own() -> None:
     small, large = Shape(64, 16, 4, 30), Shape(128, 32, 8, 60)
     assert fit(Shape(60, 10, 4, 20), [small, large]) == small
@@ -180,17 +193,8 @@ def test_a_batch_that_no_shape_holds_keeps_its_own() -> None:
 )
 def test_memory_is_predicted_as_measured_on_an_h200(shape: Shape, measured: float) -> None:
     """Peaks of benchmarks/train_speed.py for Qwen3-1.7B at batches of 8, 64, 128 and 256."""
-    config = Qwen3Config(
-        vocab_size=151936,
-        hidden_size=2048,
-        intermediate_size=6144,
-        num_hidden_layers=28,
-        num_attention_heads=16,
-        num_key_value_heads=8,
-        head_dim=128,
-    )
     memory = predict(
-        config,
+        Qwen3Config(**QWEN3_1_7B),
         weights=3_441_149_952,
         trained=17_432_576,
         shape=shape,

@@ -7,6 +7,7 @@ import re
 
 from ..errors import NlsError
 from ..events import Failed
+from ..recipe import Recipe
 from ..tasks import DryRun, Merge, Serve, Train
 
 _SMALLER_PASSES = "Halve per_device_batch_size and double gradient_accumulation_steps, which trains the same"
@@ -34,6 +35,20 @@ def again(kind: str) -> str:
 def less_memory(kind: str) -> str:
     """How a task of this kind is made to fit the memory, and what starting it again saves."""
     return _LESS_MEMORY[kind]
+
+
+def smaller_passes(recipe: Recipe) -> str:
+    """How a training by TRL's own step is made to fit the GPU, in the recipe's own numbers."""
+    step, most = recipe.effective_batch_size, recipe.per_device_batch_size // 2
+    batch = next((size for size in range(most, 0, -1) if step % size == 0), 0)
+    if batch:
+        return (
+            f"per_device_batch_size = {batch} and gradient_accumulation_steps = {step // batch} train the "
+            "same in about half the memory; start again under the same name: a training resumes."
+        )
+    if not recipe.gradient_checkpointing:
+        return "gradient_checkpointing = true, under another name, trains in less memory and more time."
+    return "Train on a GPU with more memory, or leave out the longest examples (max_length)."
 
 
 def explain(error: BaseException, kind: str) -> Failed:

@@ -6,8 +6,9 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ProviderError, ProviderUnavailable, RecipeError
+from ..errors import ProviderError, ProviderUnavailable, RecipeError, RunFailed
 from ..events import Log
+from .failures import memory_numbers
 from .telling import Tell
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def load_model(folder: Path, dtype: torch.dtype | Literal["auto"], device: torch
 
     Raises:
         ProviderError: The folder's files are not a causal language model.
+        RunFailed: The GPU has no room for it.
     """
     import torch
     from safetensors import SafetensorError
@@ -104,8 +106,11 @@ def load_model(folder: Path, dtype: torch.dtype | Literal["auto"], device: torch
         if device.type == "cuda":  # Straight there, and not by way of main memory.
             return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, device_map={"": device})
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    except torch.OutOfMemoryError:
-        raise
+    except torch.OutOfMemoryError as error:
+        raise RunFailed(
+            f"The GPU ran out of memory{memory_numbers(str(error))}; it was to hold the weights of {folder}.",
+            hint="End what else holds its memory, or choose a GPU with more, or a smaller model.",
+        ) from None
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ProviderError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from error
 

@@ -16,9 +16,10 @@ from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from ..errors import RecipeError
+from ..errors import RecipeError, RunFailed
 from ..recipe import Recipe
 from .data import Row
+from .failures import memory_numbers, smaller_passes
 from .files import publish
 from .meter import Meter
 from .sampling import StepSampler
@@ -146,13 +147,24 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]  # untype
         return None if checkpoint is None else int(checkpoint.rpartition("-")[2])
 
     def run(self) -> None:
-        """Train to the end, from the newest checkpoint when there is one."""
+        """Train to the end, from the newest checkpoint when there is one.
+
+        Raises:
+            RunFailed: The loss is not finite, or the GPU ran out of memory.
+        """
         shutil.rmtree(self._staging, ignore_errors=True)
         checkpoint = self._newest()
         if checkpoint is not None:
             self._meter.load(Path(checkpoint))
-        self.train(resume_from_checkpoint=checkpoint)
+        try:
+            self.train(resume_from_checkpoint=checkpoint)
+        except torch.OutOfMemoryError as error:
+            raise self._out_of_memory(memory_numbers(str(error))) from None
         shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _out_of_memory(self, numbers: str) -> RunFailed:
+        """What to tell of a full GPU, of which `numbers` has the sizes."""
+        return RunFailed(f"The GPU ran out of memory{numbers}.", hint=smaller_passes(self._recipe))
 
     def _newest(self) -> str | None:
         self._checkpoints.mkdir(parents=True, exist_ok=True)

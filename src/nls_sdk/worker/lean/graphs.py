@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +16,20 @@ Run: TypeAlias = Callable[[Fields, Shape], Tensor]
 """Adds a batch's gradients to the adapter's and returns its loss."""
 
 _WARM_UPS = 2
+
+
+@contextmanager
+def capture(**options: Any) -> Iterator[torch.cuda.CUDAGraph]:
+    """Record what is done on this thread's stream, in place of doing it.
+
+    Other threads may go on, as those that watch over processes which share a training do.
+
+    Args:
+        options: Those of `torch.cuda.graph`.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local", **options):
+        yield graph
 
 
 class Recorder:
@@ -34,29 +49,32 @@ class Recorder:
         self._stream = torch.cuda.Stream(gradient.device)
         self._recorded: dict[Shape, _Recorded] = {}
 
-    def record(self, shape: Shape) -> None:
-        """Prepare for batches of a shape, unless that is done."""
-        if shape in self._recorded:
-            return
+    def record(self, shapes: Iterable[Shape]) -> None:
+        """Prepare for batches of the shapes, but for those that are prepared.
+
+        All are warmed up before the first is recorded: the recordings have a pool of their own, and what
+        warms up beside a full one needs the memory of a second batch.
+        """
+        new = sorted(set(shapes) - set(self._recorded), key=lambda shape: -shape.tokens)
         before = self._gradient.clone()
-        vector = _filling(shape).to(self._gradient.device)
-        fields = Fields.of(vector, shape)
+        vectors = {shape: _filling(shape).to(self._gradient.device) for shape in new}
+        torch.cuda.empty_cache()  # What another stream has freed serves none of this one's batches.
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
-            for _ in range(_WARM_UPS):
-                self._run(fields, shape)
+            for shape, vector in vectors.items():
+                for _ in range(_WARM_UPS):
+                    self._run(Fields.of(vector, shape), shape)
         torch.cuda.current_stream().wait_stream(self._stream)
-        # What the warm-up held is of no use to the recording, which allocates in a pool of its own.
-        torch.cuda.empty_cache()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            loss = self._run(fields, shape)
-        self._recorded[shape] = _Recorded(vector, graph, loss)
+        for shape, vector in vectors.items():
+            with capture(pool=self._pool, stream=self._stream) as graph:
+                loss = self._run(Fields.of(vector, shape), shape)
+            self._recorded[shape] = _Recorded(vector, graph, loss)
         self._gradient.copy_(before)
 
     def __call__(self, batch: Batch) -> Tensor:
         """Run a batch. Returns its loss, which the next batch leaves alone."""
-        self.record(batch.shape)
+        if batch.shape not in self._recorded:
+            self.record([batch.shape])
         return self._recorded[batch.shape](batch)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .adapter import FlatAdapter
+from .graphs import capture
 
 
 class StepEnd(torch.optim.AdamW):
@@ -43,8 +44,7 @@ class StepEnd(torch.optim.AdamW):
         if self._graph is not None:
             self._graph.replay()
         elif self._has_state:
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            with capture() as self._graph:
                 self._end()
             self._graph.replay()
         else:

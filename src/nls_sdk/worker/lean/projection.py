@@ -103,14 +103,9 @@ class _Apart(Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        matrix: Tensor,
-        bias: Tensor | None,
-        parts: list[Part],
-        down: Tensor,
-        *ups: Tensor,
+        ctx: Any, x: Tensor, matrix: Tensor, bias: Tensor | None, parts: list[Part], *leaves: Tensor
     ) -> Tensor:
+        down, *ups = leaves
         y = x @ matrix.t() if bias is None else torch.addmm(bias, x, matrix.t())
         narrow = x @ down.t()
         for part, up in zip(parts, ups, strict=True):
@@ -138,14 +133,9 @@ class _Joined(Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        matrix: Tensor,
-        bias: Tensor | None,
-        parts: list[Part],
-        down: Tensor,
-        *ups: Tensor,
+        ctx: Any, x: Tensor, matrix: Tensor, bias: Tensor | None, parts: list[Part], *leaves: Tensor
     ) -> Tensor:
+        down = leaves[0]
         wide = torch.cat([x, x @ down.t()], 1)
         ctx.save_for_backward(wide, matrix, down)
         ctx.parts = parts

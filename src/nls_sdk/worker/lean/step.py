@@ -48,8 +48,7 @@ class LeanStep:
     def prepare(self, shapes: Sequence[Shape]) -> None:
         """Do now, for all shapes, what the first batch of each would wait for."""
         if self._recorder is not None:
-            for shape in sorted(shapes, key=lambda shape: -shape.tokens):
-                self._recorder.record(shape)
+            self._recorder.record(shapes)
 
     def __call__(self, batch: Batch) -> Tensor:
         """Add the batch's gradients to the adapter's. Returns its share of the step's loss, detached."""

@@ -11,7 +11,6 @@ import torch
 from ...errors import RunFailed
 from ...events import Log
 from ...recipe import Recipe
-from ..failures import memory_numbers
 from ..trainer import AdapterTrainer
 from .batch import Batch, Shape, shared_start
 from .decoder import PROJECTIONS, unfit
@@ -99,21 +98,14 @@ class LeanTrainer(AdapterTrainer):
             self._meter.tell(Log(f"the GPU will hold {self._memory}"))
         return StepLoader(self._rows, self._sampler, step_size, self._packer)
 
-    def run(self) -> None:
-        """Train to the end, from the newest checkpoint when there is one.
-
-        Raises:
-            RunFailed: The loss is not finite, or the GPU ran out of memory.
-        """
-        try:
-            super().run()
-        except torch.OutOfMemoryError as error:
-            raise RunFailed(
-                f"The GPU ran out of memory{memory_numbers(str(error))}; the training was to hold "
-                f"{self._memory or 'what was free'}.",
-                hint="A step's examples go through the GPU as far as its free memory lets them at once, so "
-                f"another program has taken some since: end that and start again, which resumes. {SMALLER}",
-            ) from None
+    def _out_of_memory(self, numbers: str) -> RunFailed:
+        return RunFailed(
+            f"The GPU ran out of memory{numbers}; the training was to hold "
+            f"{self._memory or 'what was free'}.",
+            hint="A step's examples go through the GPU as far as its free memory lets them at once, so "
+            "another program has taken some since: start again under the same name, in batches for what is "
+            f"free now, or end that program first. {SMALLER}",
+        )
 
     def _most_tokens(self) -> int:
         """What one batch may hold: what the GPU has room for, up to what keeps it busy.
@@ -125,6 +117,7 @@ class LeanTrainer(AdapterTrainer):
         if peft.device.type != "cuda":
             return MOST_TOKENS
         fixed = self._predicted(Shape(0, CHUNK, 0, 0))
+        torch.cuda.empty_cache()  # What torch keeps for later would count as taken.
         free, _ = torch.cuda.mem_get_info(peft.device)
         room = int(_SHARE * free) - fixed.adapter - fixed.logits
         each = token_bytes(peft.config, self._means) + key_bytes(peft.config, self._means)
