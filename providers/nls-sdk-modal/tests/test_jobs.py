@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 from loopback.client import Loopback
 from places import QUICK_WORKER, make_provider, wait_for
 from quick_jobs import adapter, finish, steps_of, training, undisturbed
@@ -53,6 +53,24 @@ def test_a_limit_of_cost_stops_the_job(loopback: Loopback, tmp_path: Path) -> No
     task = training(dear, tmp_path, "quick")
     with pytest.raises(ConfigError, match="no price is known"):
         dear.submit(task)
+
+
+def test_a_limit_that_a_run_under_way_does_not_keep_is_refused(tmp_path: Path) -> None:
+    limited = make_provider(max_duration=300)
+    task = training(limited, tmp_path, "slow", steps=1000)
+    run_id = limited.submit(task)
+    for same in ({"max_duration": 300.0}, {"max_duration": 0.0}, {"max_duration": 301.0}):
+        assert ModalProvider(**{**asdict(limited.options), **same}).submit(task) == run_id
+    shorter = ModalProvider(**{**asdict(limited.options), "max_duration": 0.0, "max_cost": 0.1})
+    with pytest.raises(ConfigError) as caught:
+        shorter.submit(task)
+    assert "under way with max_duration of 300 s" in caught.value.message
+    assert "max_cost of $0.1 would not be kept" in caught.value.message
+    assert "`nls-finetune cancel --run-name slow`" in caught.value.hint
+    shorter.cancel(run_id)
+    assert shorter.submit(task) == run_id
+    shorter.cancel(run_id)
+    assert shorter._last(run_id).asked.limit == "max_cost of $0.1 is reached"  # type: ignore[union-attr]  # it was just there
 
 
 def test_cancelling_leaves_no_container(loopback: Loopback, tmp_path: Path, provider: ModalProvider) -> None:
@@ -151,6 +169,8 @@ def test_options_are_checked_before_anything_is_sent() -> None:
     for options, said in (
         ({"gpuu": "H100"}, "Did you mean 'gpu'"),
         ({"max_cost": -1}, "0 or more dollars"),
+        ({"gpu": "H100:0"}, "a GPU's name"),
+        ({"gpu": "H100, A100"}, "a GPU's name"),
         ({"retries": "3"}, "a whole number"),
         ({"volume": "a/b"}, "cannot be a name"),
         ({"snapshot": True, "router": "web_function"}, "snapshot needs router"),

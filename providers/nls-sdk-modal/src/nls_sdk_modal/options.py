@@ -12,6 +12,7 @@ from attrs import frozen
 from nls_sdk.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_GPU = re.compile(r"[A-Za-z][A-Za-z0-9-]*[!+]?(:[1-8])?")
 
 
 @frozen(kw_only=True)
@@ -19,7 +20,7 @@ class Options:
     """Options of `nls_sdk.provider("modal", …)`.
 
     Attributes:
-        gpu: What jobs and endpoints run on, such as `H100`, `A100-80GB`, `L40S`; empty is a CPU.
+        gpu: What jobs and endpoints run on, such as `H100`, `A100-80GB`, `H100:2`; empty is a CPU.
         cpu: Physical cores that a machine has: reserved, paid for, and no more to be had.
         memory: MiB of memory that a machine has, in the same way.
         max_cost: Dollars of machine time after which a run is stopped; 0 is no limit.
@@ -123,6 +124,7 @@ _KINDS: dict[type, str] = {
 }
 
 _RULES: dict[str, tuple[Any, str]] = {
+    "gpu": (lambda v: not v or _GPU.fullmatch(v), "a GPU's name, with :2 to :8 for several, or empty"),
     "app": (lambda v: len(v) <= 54, "at most 54 characters, as a hash follows it"),
     "cpu": (lambda v: v >= 0.125, "0.125 cores or more"),
     "memory": (lambda v: v >= 128, "128 MiB or more"),

@@ -117,7 +117,8 @@ class ModalProvider:
 
         Raises:
             RunNameTaken: The name belongs to a run with another key.
-            ConfigError: The name cannot be a folder's, or the token is refused.
+            ConfigError: The name cannot be a folder's, or the token is refused; or the run is under way, and
+                nobody keeps the limit that is asked for now.
             ProviderError: Another endpoint has this app's name, or another version of this package the run's.
         """
         if not _RUN_ID.fullmatch(task.run_id):
@@ -134,6 +135,9 @@ class ModalProvider:
                         f"The run {task.run_id} was left by another version of this package.",
                         hint="Choose another name.",
                     )
+            else:
+                if earlier and not earlier.end:
+                    self._starter.require_limit(earlier, self._find_price)
         if isinstance(task, Serve) and (seen := self._last(task.run_id)):
             self._wake(seen)
             self._owner.own(seen, task)

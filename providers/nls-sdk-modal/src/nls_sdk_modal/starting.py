@@ -18,6 +18,8 @@ from .records import Seen, see_all
 from .settling import Settler
 from .volume import RunsVolume
 
+_REACHED = " is reached"
+
 
 class Starter:
     """Starts attempts of runs."""
@@ -81,6 +83,32 @@ class Starter:
             self._settler.give_up(attempt, asked, error)
             raise
         return True
+
+    def require_limit(self, seen: Seen, find_price: Callable[[], Price | None]) -> None:
+        """See that a run that is attached to is stopped as soon as these options want it to be.
+
+        Args:
+            seen: The run, which is under way.
+            find_price: What a machine costs; only asked where there is a limit.
+
+        Raises:
+            ConfigError: It is not: its containers keep the limit that it was started with.
+        """
+        options, asked = self._options, seen.asked
+        if not (options.max_cost or options.max_duration):
+            return
+        seconds, why = self._limit(find_price())
+        # The same limit is other seconds where prices have changed, or could not be asked for.
+        if seconds is None or why == asked.limit or (asked.seconds is not None and asked.seconds <= seconds):
+            return
+        kept = asked.limit.removesuffix(_REACHED) or "no limit"
+        stop = "stop" if isinstance(seen.task, Serve) else "cancel"
+        raise ConfigError(
+            f"The run {seen.run_id} is under way with {kept}, which stays so: "
+            f"{why.removesuffix(_REACHED)} would not be kept.",
+            hint=f"Leave the limit out to attach to it, or end it first and start it again: "
+            f"`nls-finetune {stop} --run-name {seen.task.name}`.",
+        )
 
     def _claim(self, attempt: Attempt, asked: bytes) -> bool:
         """Whether the attempt is ours: also where the answer was lost, and a second write was refused."""
@@ -155,7 +183,7 @@ class Starter:
         options = self._options
         limits: list[tuple[float, str]] = []
         if options.max_duration:
-            limits.append((options.max_duration, f"max_duration of {options.max_duration:g} s is reached"))
+            limits.append((options.max_duration, f"max_duration of {options.max_duration:g} s{_REACHED}"))
         if options.max_cost:
             if cost is None:
                 raise ConfigError(
@@ -163,7 +191,7 @@ class Starter:
                     hint="Give max_duration instead.",
                 )
             limits.append(
-                (options.max_cost / cost.per_second, f"max_cost of ${options.max_cost:g} is reached")
+                (options.max_cost / cost.per_second, f"max_cost of ${options.max_cost:g}{_REACHED}")
             )
         return min(limits, default=(None, ""))
 
