@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from loopback.client import Loopback
+from modal.exception import ConflictError, Error, InvalidError, ServiceError
 from places import make_provider, wait_for
 from quick_jobs import adapter, finish, steps_of, training, undisturbed
 
-from nls_sdk.errors import NlsError, ProviderUnavailable
+from nls_sdk.errors import NlsError, ProviderError, ProviderUnavailable
 from nls_sdk.events import Failed, Log, Progress
 from nls_sdk.retry import retry
 from nls_sdk_modal import ModalProvider
+from nls_sdk_modal.account import speaking_to_modal
 
 pytestmark = pytest.mark.usefixtures("quick_worker")
 
@@ -95,6 +97,22 @@ def test_what_cannot_be_reached_is_an_error_that_a_retry_can_help(loopback: Loop
         provider.runs()
 
 
+def test_what_modal_refuses_for_good_is_an_error_that_no_retry_can_help() -> None:
+    with pytest.raises(ProviderError, match="Environment 'nowhere' not found") as caught:
+        make_provider(environment="nowhere").reap()
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("answer", "retryable"),
+    [(ServiceError("busy"), True), (ConflictError("aborted"), True), (InvalidError("no such field"), False)],
+)
+def test_whether_a_retry_can_help_follows_from_what_modal_answers(answer: Error, retryable: bool) -> None:
+    with pytest.raises(ProviderError, match=str(answer)) as caught, speaking_to_modal("asking"):
+        raise answer
+    assert caught.value.retryable == retryable
+
+
 def test_clocks_that_disagree_change_nothing(
     loopback: Loopback, tmp_path: Path, provider: ModalProvider
 ) -> None:
@@ -112,6 +130,7 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from nls_sdk_modal import ModalProvider
+from nls_sdk_modal.account import speaking_to_modal
 from quick_jobs import training
 provider = ModalProvider(app=sys.argv[2], volume=sys.argv[3], device="auto", commit_seconds=0.2)
 print(provider.submit(training(provider, Path(sys.argv[4]), "slow")), flush=True)

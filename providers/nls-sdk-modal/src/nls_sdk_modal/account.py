@@ -50,18 +50,29 @@ def speaking_to_modal(what: str) -> Iterator[None]:
         modal_errors.InternalFailure,
         modal_errors.ResourceExhaustedError,
         modal_errors.TimeoutError,
+        modal_errors.ConflictError,
         modal_errors.ClientClosed,
+    ) as error:
+        raise _unavailable(what, error) from None
+    except modal_errors.Error as error:
+        raise ProviderError(
+            f"Modal failed while {what}: {type(error).__name__}: {_line(error)}",
+            hint="`nls-finetune verify env` looks at the account.",
+        ) from None
+    except (
         grpclib.exceptions.StreamTerminatedError,
-        grpclib.exceptions.GRPCError,
+        grpclib.exceptions.GRPCError,  # Of Modal's own errors some are this too, and are told apart above.
         aiohttp.ClientError,
         OSError,
     ) as error:
-        raise ProviderUnavailable(
-            f"Modal did not answer while {what}: {type(error).__name__}: {_line(error)}",
-            hint="Try again; https://status.modal.com tells of outages.",
-        ) from None
-    except modal_errors.Error as error:
-        raise ProviderError(f"Modal failed while {what}: {type(error).__name__}: {_line(error)}") from None
+        raise _unavailable(what, error) from None
+
+
+def _unavailable(what: str, error: BaseException) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        f"Modal did not answer while {what}: {type(error).__name__}: {_line(error)}",
+        hint="Try again; https://status.modal.com tells of outages.",
+    )
 
 
 @contextmanager
