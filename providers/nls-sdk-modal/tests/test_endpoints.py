@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 from loopback.client import Loopback
 from modal_proto.api_pb2 import APP_STATE_STOPPED
-from places import make_provider, wait_for
+from places import kill_worker, make_provider, wait_for, workers_of
 
 from nls_sdk.artifacts import Artifact
 from nls_sdk.endpoint import Endpoint
@@ -245,6 +245,40 @@ def test_a_machine_that_dies_is_replaced(loopback: Loopback, tmp_path: Path, pro
         assert len([e for e in events if isinstance(e, Ready)]) == 1
         assert not [e for e in events if isinstance(e, Failed)]
         assert [e for e in events if isinstance(e, Log)]
+
+
+@pytest.mark.parametrize("how", ["killed", "told"])
+def test_an_endpoint_outlives_its_machines_but_not_two_deaths_in_a_row(
+    loopback: Loopback, tmp_path: Path, how: str
+) -> None:
+    provider = make_provider(scaledown_window=2)
+    app = provider.options.serve_app
+
+    def die() -> None:
+        wait_for(lambda: workers_of("quick.serve"))
+        if how == "killed":
+            kill_worker("quick.serve")
+        else:
+            with pytest.raises(EndpointError):
+                endpoint.translate("break")
+        wait_for(lambda: not loopback.containers(app=app))
+
+    with model(provider, tmp_path).deploy() as endpoint:
+        answer = endpoint.translate("a")
+        die()
+        assert endpoint.translate("a") == answer
+        wait_for(lambda: not loopback.containers(app=app))  # that one was let go, as nobody asked
+        assert endpoint.translate("a") == answer
+        die()
+        assert provider.runs()[0].state == "ready"
+        assert endpoint.translate("a") == answer
+        die()
+        wait_for(lambda: provider.runs()[0].state == "failed")
+    *_, said, end = provider.events("quick.serve")
+    assert isinstance(said, Log)
+    assert said.text.endswith("The next request starts another machine.")
+    assert isinstance(end, Failed)
+    assert end.message.endswith("It died so 2 times without getting further.")
 
 
 def test_a_server_of_another_model_is_another_run(tmp_path: Path, provider: ModalProvider) -> None:

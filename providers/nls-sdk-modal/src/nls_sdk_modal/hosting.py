@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from attrs import evolve
@@ -35,7 +36,14 @@ from .tracking import open_tracker
 _TICK = 0.1
 _LINGER = 20.0
 _HEALTH = 30.0
-_DEATHS_AT_ONE_STEP = 2
+_DEATHS = 2
+_NEXT_TRY = "Trying again from the last checkpoint."
+_NEXT_MACHINE = "The next request starts another machine."
+_FOR_WANT_OF_MEMORY = (
+    "If memory ran out: give the machine more (option memory), or halve per_device_batch_size and double "
+    "gradient_accumulation_steps."
+)
+_ON_THE_MACHINE = "`modal app logs` has its output; deploy it again once it is mended."
 
 
 class WorkerDied(Exception):
@@ -78,6 +86,7 @@ class Host:
         self._home, self._attempt, self._commit, self._look = home, attempt, commit, look
         self.asked: Asked = parse((home / attempt.asked).read_bytes(), Asked)
         self._task = _placed(self.asked)
+        self._serves = isinstance(self._task, Serve)
         self._run = RunDirectory(home, attempt.run_id)
         self._begin(Machine(task=task_id, call_id=call_id, started=time.time()))
         self._was_ready = any(isinstance(event, Ready) for event in self._log.events)
@@ -166,13 +175,13 @@ class Host:
         self._meter.note()
 
     def _after_commit(self) -> None:
-        if isinstance(self._task, Serve):  # a job has one container at a time
+        if self._serves:  # a job has one container at a time
             self._meter.look()
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         environment.pop(API_KEY_ENV, None)
-        if isinstance(self._task, Serve) and not self.asked.proxy_auth:
+        if self._serves and not self.asked.proxy_auth:
             environment[API_KEY_ENV] = (self._home / self._attempt.key).read_text("utf-8")
         self._listener = Listener(environment)
         self._tracker = open_tracker(self._task, environment, self._tell)
@@ -240,41 +249,56 @@ class Host:
     def _conclude(self, code: int) -> None:
         """Tell how it ended; returns where trying again is no use."""
         done = self._run.read_done()
+        why = workers.death(code)
         match self._told:
             case Succeeded() if done is None:
                 end: Terminal | None = Failed("the worker told a success but left no DONE.json.")
-            case Cancelled() if isinstance(self._task, Serve) and self._told.reason != self.asked.limit:
+            case Cancelled() if self._serves and self._told.reason != self.asked.limit:
                 # Idle: the container goes, and the endpoint stays, scaled to zero.
                 self._meter.note(ended="done")
                 return
+            case Failed(message) if self._was_ready or self.ready.is_set():
+                # An endpoint outlives its machines: others serve beside this one, or come after it.
+                why, end = message, self._last_death(message)
             case Succeeded() | Failed() | Cancelled() as told:
                 end = told
             case None:
-                end = done or self._last_death(code)
+                end = done or self._last_death(why)
         if end is None:
             self._meter.note(ended="died")
-            self._tell(Log(f"{workers.death(code)} Trying again from the last checkpoint."))
-            raise WorkerDied(workers.death(code))
+            self._tell(Log(f"{why} {_NEXT_MACHINE if self._serves else _NEXT_TRY}"))
+            raise WorkerDied(why)
         self.end = end
         self._meter.note(ended="done")
         self._tell(end)
 
-    def _last_death(self, code: int) -> Failed | None:
-        """A failure, where it died at the same step before: another try would only cost more."""
-        step = self._meter.machine.resumed_from
-        deaths = [m for m in self._meter.others.values() if m.ended == "died" and m.resumed_from == step]
-        if len(deaths) + 1 < _DEATHS_AT_ONE_STEP:
+    def _last_death(self, why: str) -> Failed | None:
+        """A failure, where it died before without getting further: another try would only cost more."""
+        deaths = 1 + sum(1 for _ in self._like_deaths())
+        if deaths < _DEATHS:
             return None
         return Failed(
-            f"{workers.death(code)} It died so {len(deaths) + 1} times without getting further.",
-            hint="If memory ran out: give the machine more (option memory), or halve per_device_batch_size "
-            "and double gradient_accumulation_steps.",
+            f"{why} It died so {deaths} times without getting further.",
+            hint=_ON_THE_MACHINE if self._serves else _FOR_WANT_OF_MEMORY,
         )
+
+    def _like_deaths(self) -> Iterable[Machine]:
+        """A training's deaths at this step; a server's just before this one, with no better end between."""
+        others = self._meter.others.values()
+        if self._serves:
+            latest = sorted(others, key=lambda machine: machine.started, reverse=True)
+            return itertools.takewhile(_has_died, latest)
+        step = self._meter.machine.resumed_from
+        return (machine for machine in others if _has_died(machine) and machine.resumed_from == step)
 
     def _interrupt(self) -> None:
         self._meter.note(ended="interrupted")
-        if not isinstance(self._task, Serve):
+        if not self._serves:
             self._tell(Log("the machine is taken away; Modal goes on with it on another one"))
+
+
+def _has_died(machine: Machine) -> bool:
+    return machine.ended == "died"
 
 
 def _placed(asked: Asked) -> Task:

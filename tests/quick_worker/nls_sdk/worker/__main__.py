@@ -2,7 +2,8 @@
 
 So a run that was resumed at a wrong step, or did one twice, ends with another adapter. What it does besides
 is said by the run's name: `slow`, `steady` (in training alone), `deadly` (dies at step 3, always), `mortal`
-(once), `mute` (never ready), `broken` (fails to start), `leaky` (tells its secrets).
+(once), `mute` (never ready), `broken` (fails to start), `leaky` (tells its secrets). A server that is asked
+to `break` does.
 """
 
 from __future__ import annotations
@@ -91,6 +92,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._reply(401, {"error": {"message": "no"}})
         time.sleep(self.seconds)
         question = json.loads(asked)["messages"][-1]["content"]
+        if question == "break":
+            tell(Failed("vLLM ended with code 1."))
+            os._exit(0)
         message = {"role": "assistant", "content": f"repo:{sha(self.model + question)[:12]}"}
         choice = {"index": 0, "finish_reason": "stop", "message": message}
         self._reply(
