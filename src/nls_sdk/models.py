@@ -52,10 +52,14 @@ class Adapter:
         Raises:
             RunNameTaken: Another adapter was merged under this name.
         """
-        task = Merge(
+        task = self.merge_task()
+        return merge_run(self.provider, retry(lambda: self.provider.submit(task)), task)
+
+    def merge_task(self) -> Merge:
+        """What `merge` hands to the provider, which can estimate it."""
+        return Merge(
             name=self.name, base=self.base, adapter=self.artifact, dtype=self.dtype, system=self.system
         )
-        return merge_run(self.provider, retry(lambda: self.provider.submit(task)), task)
 
     def pull(self, to: str | Path) -> Path:
         """Copy the adapter to a new folder on this machine."""
@@ -130,8 +134,19 @@ class MergedModel:
         **endpoint: Any,
     ) -> Run[Endpoint]:
         """Like `deploy`, without waiting."""
+        task = self.serve_task(config, adapters=adapters, detached=detached)
+        return serve_run(self.provider, retry(lambda: self.provider.submit(task)), task, **endpoint)
+
+    def serve_task(
+        self,
+        config: ServeConfig | None = None,
+        *,
+        adapters: Sequence[Adapter] = (),
+        detached: bool = False,
+    ) -> Serve:
+        """What `serve` hands to the provider, which can estimate it."""
         config = config or ServeConfig()
-        task = Serve(
+        return Serve(
             name=self.name,
             model=self.artifact,
             config=config,
@@ -139,7 +154,6 @@ class MergedModel:
             detached=detached,
             system=self.system,
         )
-        return serve_run(self.provider, retry(lambda: self.provider.submit(task)), task, **endpoint)
 
     def _beside(self, adapter: Adapter, config: ServeConfig, all_of_them: Sequence[Adapter]) -> ServedAdapter:
         """An adapter as the task names it, once it is seen to fit."""

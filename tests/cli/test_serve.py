@@ -36,7 +36,10 @@ def test_deploy_prints_the_way_in_and_never_the_key(call: Call, fake: FakeProvid
     assert "URL:   http://127.0.0.1:9/v1" in done.out
     assert '-H "Authorization: Bearer $(nls-finetune key --run-name first)"' in done.out
     assert "stop --run-name first" in done.out
-    assert "idle for 1 min 30 s" in done.err
+    assert "for at most 1 min 30 s without a request" in done.err
+    price = fake.estimate(fake.submitted[-1]).basis
+    assert done.err.index(f"Price: {price}") < done.err.index("The endpoint's server runs"), "told before"
+    assert "Price:" not in call("deploy", "--run-name", "first").err, "it is up, and costs nothing more"
     assert "fake-api-key" not in done.out + done.err
     task = fake.submitted[-1]
     assert isinstance(task, Serve)

@@ -121,6 +121,12 @@ def test_nothing_is_announced_that_is_refused(call: Call, fake: FakeProvider) ->
     assert "Training" not in attached.err
 
 
+def test_what_a_step_takes_is_told_before_it_and_not_where_it_is_done(call: Call) -> None:
+    for step in (("dry-run", "model"), ("train", "--run-name", "first"), ("merge", "--run-name", "first")):
+        assert "Estimate: about 0.1 min, $0.00 (made up)\nRun fake:" in call(*step).err
+        assert "Estimate" not in call(*step).err
+
+
 def test_a_dry_run_makes_its_task_once(call: Call) -> None:
     provider = Counting()
     assert call("dry-run", "model", provider=provider).code == 0

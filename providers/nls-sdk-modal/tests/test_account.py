@@ -19,6 +19,7 @@ from nls_sdk.artifacts import Artifact
 from nls_sdk.events import Succeeded
 from nls_sdk.providers import Check, Estimate, RunRecord
 from nls_sdk.recipe import Recipe
+from nls_sdk.serve_config import ServeConfig
 from nls_sdk.tasks import Serve, Train
 from nls_sdk.verify import verify_volumes
 from nls_sdk_modal import ModalProvider
@@ -203,6 +204,9 @@ def test_estimates_rest_on_what_ran_else_on_a_rule() -> None:
     served = judge([], Serve(name="first", model="Qwen/Qwen3-1.7B"))
     assert served.seconds is None
     assert "$4.40 an hour while its machine is up" in served.basis
+    assert "120 s after the last request" in served.basis
+    brief = judge([], Serve(name="first", model="m/m", config=ServeConfig(idle_timeout=30)))
+    assert "30 s after the last request" in brief.basis
 
 
 def test_importing_it_is_cheap() -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from ..admission import admit
 from ..errors import ConfigError, RunNotFound
 from ..providers import ENDED, Provider, RunRecord
 from ..retry import retry
 from ..runs import ref_of
-from ..tasks import Serve
+from ..tasks import Serve, Task
 from .app import App
 from .words import describe
 
@@ -26,6 +27,16 @@ def records_of(provider: Provider, name: str) -> list[RunRecord]:
     if not found:
         raise RunNotFound(name, sorted({record.task.name for record in records}), place=provider)
     return found
+
+
+def is_new(app: App, task: Task) -> bool:
+    """Whether a task starts a run, so that there is a price to be told first.
+
+    Raises:
+        RunNameTaken: The name belongs to a run with another key.
+    """
+    earlier = [record for record in retry(app.provider.runs) if record.run_id == task.run_id]
+    return admit(task, earlier[0] if earlier else None)
 
 
 def finished(app: App, name: str, kind: str, *, before: str) -> RunRecord:

@@ -12,7 +12,7 @@ import click
 
 from ..errors import ConfigError
 from ..events import Ready
-from ..models import Adapter, MergedModel, merge_run
+from ..models import Adapter, MergedModel, merge_run, serve_run
 from ..providers import Reaped, ReapingProvider
 from ..publishing import Precision
 from ..retry import retry
@@ -25,7 +25,7 @@ from .app import App, detach, limits, run_name, shared
 from .curl import curl
 from .endpoints import endpoint_name, foreign_options, live_endpoint, the_endpoint
 from .failures import Interrupted
-from .lookup import finished, is_live, records_of
+from .lookup import finished, is_live, is_new, records_of
 from .watch import watch
 from .words import duration
 
@@ -71,7 +71,10 @@ def deploy(
     told: dict[str, Any] = {"port": port, "idle_timeout": idle_timeout, "engine": engine}
     config = attrs.evolve(app.settings.serve, **{k: v for k, v in told.items() if v is not None})
     config = override_serving(config, assignments)
-    run = model.serve(config, adapters=adapters, detached=True)
+    task = model.serve_task(config, adapters=adapters, detached=True)
+    if is_new(app, task):
+        app.tell(f"Price: {retry(lambda: app.provider.estimate(task)).basis}")
+    run = serve_run(app.provider, retry(lambda: app.provider.submit(task)), task)
     app.tell(_lifetime(config))
     stop = app.command("stop", "--run-name", run_name)
     if detach:
@@ -219,9 +222,11 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _lifetime(config: ServeConfig) -> str:
-    if not config.idle_timeout:
-        return "The endpoint stays up until it is stopped."
-    return f"The endpoint stays up until it is stopped, or idle for {duration(config.idle_timeout)}."
+    """How long its server runs, also at a provider that starts it anew for the next question."""
+    most = (
+        f", and for at most {duration(config.idle_timeout)} without a request" if config.idle_timeout else ""
+    )
+    return f"The endpoint's server runs until it is stopped{most}."
 
 
 def _key_line(app: App, name: str, key: str | None, show: bool) -> str:

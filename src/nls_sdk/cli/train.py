@@ -8,17 +8,16 @@ from typing import Any
 import attrs
 import click
 
-from ..admission import admit
 from ..dataset import Dataset
 from ..events import Succeeded
 from ..retry import retry
 from ..runs import Run
-from ..tasks import Train
+from ..tasks import Task, Train
 from ..training import TrainingJob, check_run_name, push_dataset, start_dry_run, train_run
 from ..verify import describe_estimate
 from .app import App, detach, limits, recipe_options, run_name, shared, train_file, val_file
 from .failures import Interrupted
-from .lookup import finished
+from .lookup import finished, is_new
 from .watch import watch
 from .words import describe, many
 
@@ -66,6 +65,7 @@ def dry_run(
     task = job.dry_run_task(stage)
     if run_name is None:
         task = attrs.evolve(task, name=f"dry-{task.key[:8]}")
+    _tell_estimate(app, task)
     _follow(app, start_dry_run(app.provider, task), title=f"dry run of {stage}", detach=detach)
 
 
@@ -92,11 +92,8 @@ def train(
     job = _job(app, run_name, train_path, recipe_file, assignments)
     # One task for all: making it verifies, hashes and stores the data.
     task = job.task()
-    earlier = [record for record in retry(app.provider.runs) if record.run_id == task.run_id]
-    if admit(task, earlier[0] if earlier else None):
-        examples = many(len(job.data), "example")
-        app.tell(f"Training {job.recipe.base_model} on {examples} at {app.provider.name}.")
-        app.tell(f"Estimate: {describe_estimate(retry(lambda: app.provider.estimate(task)))}")
+    examples = many(len(job.data), "example")
+    _tell_estimate(app, task, f"Training {job.recipe.base_model} on {examples} at {app.provider.name}.")
     run = train_run(app.provider, retry(lambda: app.provider.submit(task)), task)
     if (end := run.record().end) and isinstance(end, Succeeded):
         app.tell(f"Run {run.ref} has finished before; nothing is trained again.")
@@ -115,6 +112,7 @@ def merge(app: App, run_name: str, detach: bool) -> None:
     record = finished(app, check_run_name(run_name), "train", before="merge")
     assert isinstance(record.task, Train)
     adapter = train_run(app.provider, record.run_id, record.task).result()
+    _tell_estimate(app, adapter.merge_task())
     _follow(
         app,
         adapter.merge(),
@@ -132,6 +130,13 @@ def _job(
     recipe = app.recipe(recipe_file, assignments)
     data = Dataset.from_jsonl(train_path or app.settings.data.train).verify()
     return TrainingJob(data, app.provider, recipe, name)
+
+
+def _tell_estimate(app: App, task: Task, *lines: str) -> None:
+    """Say what a task will take, after what it is; nothing where it does not start a run."""
+    if is_new(app, task):
+        for line in (*lines, f"Estimate: {describe_estimate(retry(lambda: app.provider.estimate(task)))}"):
+            app.tell(line)
 
 
 def _follow(app: App, run: Run[Any], *, title: str, detach: bool, then: tuple[str, ...] = ()) -> None:

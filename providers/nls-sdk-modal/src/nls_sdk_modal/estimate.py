@@ -50,7 +50,7 @@ def estimate(
         examples: Counts the examples that a training sees, repetitions included; 0 when that is unknown.
     """
     if isinstance(task, Serve):
-        return _server(price, idle)
+        return _server(price, min(idle, task.config.idle_timeout or idle))
     seconds, basis = _seconds(task, runs, examples)
     memory = _memory(task, gpu)
     cost = None if seconds is None or price is None else seconds * price.per_second
