@@ -83,7 +83,7 @@ class Chat:
                     if line == "data: [DONE]":
                         ended = True  # and what is left is read, so that the connection can be used again
                     elif line.startswith("data:") and not ended:
-                        yield _event(line.removeprefix("data:"), self.place)
+                        yield _event(line.removeprefix("data:"), self)
             finally:
                 if not ended:
                     reply.close()
@@ -257,11 +257,11 @@ def ask_in_pieces(
     for event in client.stream("/chat/completions", body, model):
         told["model"] = _text(event.get("model")) or told["model"]
         usage = event.get("usage") or usage
-        for choice in event.get("choices") or ():
-            told["finish_reason"] = _text(choice.get("finish_reason")) or told["finish_reason"]
-            if isinstance(piece := (choice.get("delta") or {}).get("content"), str) and piece:
-                pieces.append(piece)
-                yield piece
+        piece, reason = _delta(event, client.place)
+        told["finish_reason"] = reason or told["finish_reason"]
+        if piece:
+            pieces.append(piece)
+            yield piece
     return Translation(
         "".join(pieces).strip(),
         seconds=perf_counter() - started,
@@ -282,10 +282,24 @@ def _lines(reply: BaseHTTPResponse, place: str) -> Iterator[str]:
         yield from (line.decode("utf-8", "replace").rstrip("\r") for line in lines)
 
 
-def _event(text: str, place: str) -> dict[str, Any]:
+def _event(text: str, client: Chat) -> dict[str, Any]:
     try:
-        return dict(json.loads(text))
+        event = dict(json.loads(text))
     except (ValueError, TypeError, RecursionError):
+        raise EndpointError(f"{client.place}: the answer is not a stream of completions.") from None
+    if event.get("error"):
+        # The status was sent long ago, and a server ends such a stream as it ends a whole one.
+        said = client.mask(_said(text.encode()))[:300]
+        raise EndpointUnavailable(f"{client.place}: the answer broke off: {said}")
+    return event
+
+
+def _delta(event: Mapping[str, Any], place: str) -> tuple[str | None, str | None]:
+    """The piece of text, and the reason why it is the last, that an event tells."""
+    try:
+        choice = (event.get("choices") or [{}])[0]
+        return _text((choice.get("delta") or {}).get("content")), _text(choice.get("finish_reason"))
+    except (TypeError, AttributeError, LookupError):
         raise EndpointError(f"{place}: the answer is not a stream of completions.") from None
 
 
