@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 from attrs import field, frozen
 
 from .connections import open_pool, origin_of, place_of
-from .errors import ConfigError, EndpointError, EndpointUnavailable
+from .errors import ConfigError, EndpointError, EndpointUnavailable, require
 from .prompt import Message
 from .translator import Translation
 
@@ -37,7 +37,7 @@ class Chat:
 
     Attributes:
         place: Base URL of the API, without user and password.
-        timeout: Seconds until a request is given up.
+        timeout: Seconds of silence after which a request is given up.
     """
 
     place: str
@@ -161,11 +161,13 @@ def connect(url: str, *, api_key: str | None = None, timeout: float) -> Chat:
     Args:
         url: Base URL of an OpenAI-compatible API, ending in `/v1`.
         api_key: What the server asks for; None when it asks for nothing.
-        timeout: Seconds until a request is given up.
+        timeout: Seconds of silence after which a request is given up.
 
     Raises:
-        ConfigError: The URL is not one, or the key cannot be sent.
+        ConfigError: The URL or the timeout is not one, or the key cannot be sent.
     """
+    if api_key is not None:
+        require(api_key, str, "The API key", "It is the text that the server was started with.")
     pool = open_pool(url, timeout=timeout)
     place = place_of(url)
     if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
