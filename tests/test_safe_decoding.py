@@ -59,6 +59,15 @@ def test_a_server_that_knows_no_grammar_leaves_the_answer_standing_with_its_faul
     assert answer.fault == fault_of(BAD) is not None
 
 
+def test_a_server_that_takes_no_notice_of_the_grammar_is_found_out() -> None:
+    with StubServer(BAD) as server:
+        answer = Endpoint(server.url).translate("q")
+        assert (answer, answer.refused, answer.fault) == (BAD, None, fault_of(BAD))
+        assert answer.tokens_out == 2, "both answers are counted"
+        under = Endpoint(server.url).translate("q", decoding="grammar")
+        assert (under, under.fault) == (BAD, fault_of(BAD))
+
+
 def test_a_second_request_that_fails_for_now_is_a_failure() -> None:
     with StubServer(BAD, status(500)) as server, pytest.raises(EndpointUnavailable):
         Endpoint(server.url).translate("q")
@@ -135,6 +144,20 @@ def test_a_stream_can_be_under_the_grammar() -> None:
         _, answer = drained(Endpoint(server.url), decoding="grammar")
         assert grammar_of(server.asked[0]) == grammar()
     assert (answer, answer.fault) == ("lang:go", None)
+
+
+def test_a_stream_under_the_grammar_that_is_no_query_says_so() -> None:
+    with StubServer(events("lang:", "pyt")) as server:
+        _, answer = drained(Endpoint(server.url), decoding="grammar")
+    assert answer.fault == fault_of("lang:pyt") is not None
+
+
+def test_a_stream_waits_for_a_server_that_is_starting() -> None:
+    with StubServer(status(503), events("lang:go")) as server:
+        assert drained(Endpoint(server.url, cold_timeout=10.0))[1] == "lang:go"
+        assert len(server.asked) == 2
+    with StubServer(status(503)) as server, pytest.raises(EndpointUnavailable, match="503"):
+        drained(Endpoint(server.url))
 
 
 def test_a_stream_that_breaks_off_is_no_answer() -> None:
