@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -49,6 +49,7 @@ class Endpoint:
         model: str = "llm",
         name: str = "Fine-tuned",
         system: str = SYSTEM_PROMPT,
+        systems: Mapping[str, str] | None = None,
         max_tokens: int = 128,
         decoding: Decoding = "checked",
         timeout: float = 60.0,
@@ -63,6 +64,7 @@ class Endpoint:
             model: The model's name in that API.
             name: What reports call it.
             system: The system message of every request; it must be the one of the training data.
+            systems: Those of other models of the same server, by name; see `of_model`.
             max_tokens: Tokens of the longest answer.
             decoding: How safely it is asked; each of its calls may say otherwise.
             timeout: Seconds of silence after which a request is given up.
@@ -80,6 +82,7 @@ class Endpoint:
         self.keep = False
         self._key = api_key
         self._system = system
+        self._systems = dict(systems or {})
         self._max_tokens = max_tokens
         self._cold_timeout = cold_timeout
         self._client = connect(url, api_key=api_key, timeout=timeout)
@@ -188,11 +191,12 @@ class Endpoint:
 
         Args:
             model: The model's name in the API.
-            system: The system message that it was trained with, when it is another.
+            system: The system message that it was trained with. An adapter's own is known where it was
+                deployed by us; of any other model it is taken to be this one's.
         """
         other = copy.copy(self)
         other.model, other.name, other.keep = model, model, True
-        other._system = self._system if system is None else system
+        other._system = self._systems.get(model, self._system) if system is None else system
         return other
 
     def models(self) -> list[str]:

@@ -158,7 +158,7 @@ class MergedModel:
                 f"The adapter {adapter.name} was trained on another model than {self.name}.",
                 hint="Serve adapters beside their base: `MergedModel.untuned(base_model, provider)`.",
             )
-        return ServedAdapter(adapter.name, adapter.artifact)
+        return ServedAdapter(adapter.name, adapter.artifact, adapter.system)
 
     def _lives(self) -> bool:
         records = {record.run_id: record for record in retry(self.provider.runs)}
@@ -236,7 +236,8 @@ def serve_run(provider: Provider, run_id: str, task: Serve, **endpoint: Any) -> 
     def finish(event: Ready | Succeeded) -> Endpoint:
         assert isinstance(event, Ready)
         key = retry(lambda: provider.api_key(run_id))
-        options = {"system": task.system, "cold_timeout": _COLD_TIMEOUT, **endpoint}
+        systems = {adapter.name: adapter.system for adapter in task.adapters}
+        options = {"system": task.system, "systems": systems, "cold_timeout": _COLD_TIMEOUT, **endpoint}
         return Endpoint(event.url, api_key=key, model=event.model, run=run, **options)
 
     run: Run[Endpoint] = Run(provider, run_id, finish)
