@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -193,7 +194,7 @@ class MergedModel:
             private: Whether a repository that is made is private.
 
         Raises:
-            ArtifactError: The folder exists, or there is nothing to copy.
+            ArtifactError: The folder exists, or there is nothing to copy or to quantize.
             ConfigError: torch or huggingface_hub is needed and is not here, or the hub refuses.
             ProviderUnavailable: The hub did not answer; the folder stays.
         """
@@ -202,7 +203,11 @@ class MergedModel:
         quantize = _quantizer() if precision == "fp8" else None
         folder = self.pull(to)
         if quantize is not None:
-            quantize(folder)
+            try:
+                quantize(folder)
+            except BaseException:
+                shutil.rmtree(folder)
+                raise
         text = card(self.name, base, self.system, precision)
         (folder / "README.md").write_text(text, "utf-8")
         if push_to is not None:
