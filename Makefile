@@ -7,14 +7,21 @@ PACKAGES := .[worker,dev] providers/nls-sdk-local providers/nls-sdk-modal provid
 CHROMIUM ?= $(firstword $(shell for name in chromium chromium-browser google-chrome; do command -v $$name || true; done))
 PYTEST := hypothesis pytest pytest-timeout sybil
 PROJECTS := pyproject.toml $(wildcard providers/*/pyproject.toml) tests/plugin_package/pyproject.toml
+CONTRACTS := providers/nls-sdk-local/tests/test_contract.py providers/nls-sdk-modal/tests/test_contract.py
+# Bytecode is made of what is imported, once, so nothing may forbid it; pip would make it of all, mostly for nothing.
+PIP_INSTALL := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test browser inspect check mypy pyright fuzz format clean
+.PHONY: demo test slow browser inspect check mypy pyright fuzz format clean
 
 demo: $(READY)  ## the whole job on this machine; its last table has the time of each stage
 	$(BIN)/nls-finetune demo --provider local
 
 test: $(READY)  ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+slow: $(READY)  ## the providers' contract suites, with the real worker
+	NLS_REAL_WORKER=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q $(CONTRACTS)
 
 browser:  ## the HTML report in a headless Chromium, in an environment of its own
 	@test -n "$(CHROMIUM)" || { echo "no Chromium here; install one, or: make browser CHROMIUM=PATH"; exit 2; }
@@ -52,8 +59,8 @@ $(READY): constraints.txt $(PROJECTS)
 		{ echo "nls_sdk needs Python 3.11 or later; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt $(PACKAGES:%=-e %)
+	$(PIP_INSTALL) torch hatchling editables
+	$(PIP_INSTALL) --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
 
 clean:  ## forget the virtual environment and every cache

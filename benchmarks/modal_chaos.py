@@ -235,11 +235,12 @@ def main() -> None:
         seeds = [options.only] * options.times
         print(Plan.of(options.only), flush=True)
     from loopback.client import running, signed_in
+    from places import QUICK_WORKER
 
     outcomes = []
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as modal, signed_in(modal):
         modal.secret("huggingface-secret", HF_TOKEN="hf_loopback")
-        modal.settings(overlay=str(TESTS / "quick_worker"))
+        modal.settings(overlay=str(QUICK_WORKER))
         for number, seed in enumerate(seeds):
             outcome = run_once(modal, seed, f"{seed}-{number}")
             outcomes.append(outcome)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modal_chaos import QUESTIONS, STEPS, TESTS, expected_answers
+from modal_chaos import QUESTIONS, STEPS, expected_answers
 
 from nls_sdk import Dataset, Evaluator, attach
 from nls_sdk.errors import NlsError
@@ -108,12 +108,13 @@ def main() -> None:
 
         return client(make_provider(**json.loads(options.client)))
     from loopback.client import running, signed_in
+    from places import QUICK_WORKER
 
     failures = 0
     delays = [float(text) for text in options.delays.split(",")]
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as modal, signed_in(modal):
         modal.secret("huggingface-secret", HF_TOKEN="hf_loopback")
-        modal.settings(overlay=str(TESTS / "quick_worker"))
+        modal.settings(overlay=str(QUICK_WORKER))
         for stage in [options.stage] if options.stage else STAGES:
             for number, delay in enumerate(delays):
                 begun = time.monotonic()

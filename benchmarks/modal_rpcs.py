@@ -24,10 +24,10 @@ def main() -> None:
     from loopback.client import running, signed_in
 
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as modal, signed_in(modal):
-        from places import make_provider
+        from places import QUICK_WORKER, make_provider
 
         modal.secret("huggingface-secret", HF_TOKEN="hf_loopback")
-        modal.settings(overlay=str(TESTS / "quick_worker"))
+        modal.settings(overlay=str(QUICK_WORKER))
         provider = make_provider()
         provider.check()
         data = Dataset.from_pairs([(f"question {i}", "lang:go") for i in range(4)])

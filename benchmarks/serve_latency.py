@@ -2,8 +2,9 @@
 
 Starts vLLM itself for each variant on one GPU, first with no cache and then with what that left, and asks
 questions of the synthetic generator from 1, 8 and 64 clients (`nls_sdk.Endpoint` in several processes). One
-table; below it, on demand, open loops at rising rates up to the knee, and how many greedy answers differ from
-the first variant's. MODEL is a folder; ``benchmarks/serve_model.py`` makes one that answers.
+table, last; before it, on demand, open loops at rising rates up to the knee, and how many greedy answers
+differ from the first variant's. MODEL is a folder; ``benchmarks/serve_model.py`` makes one that answers. All
+variants but ``stock`` share one folder of caches, so that only the first of them starts cold.
 
 ``stock`` is vLLM as it comes, with the name and the length limit set; ``ours`` is `ServeConfig()`; any other
 is ``ours`` with changes, as in ``speculation=off,precision=fp8`` (variants are separated by ``;``).
@@ -14,11 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ from nls_sdk.worker.start_times import StartTimes
 from nls_sdk.worker.vllm_command import command, environment, executable
 
 _LOADS = ((1, 200), (8, 600), (64, 3000))
-_RATES = (200, 400, 600, 700, 800, 900, 1000, 1100, 1200, 1400, 1600, 2000)
+_RATES = (200, 400, 600, 800, 900, 1000, 1100, 1200, 1400, 1600)
 
 
 @frozen
@@ -112,27 +113,35 @@ def serving(variant: Variant, model: Path, caches: Path, log: Path) -> Iterator[
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     times, started = StartTimes(), time.perf_counter()
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            variant.command(model, port),
-            env=variant.environment(caches),
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+    process = subprocess.Popen(
+        variant.command(model, port),
+        env=variant.environment(caches),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    threading.Thread(target=_keep, args=(process, log, times), daemon=True).start()
     try:
         _await(process, f"http://127.0.0.1:{port}/health", log)
         url = f"http://127.0.0.1:{port}/v1"
         Endpoint(url, decoding="free", timeout=300).translate("python files with async functions")
         seconds = time.perf_counter() - started
-        for line in log.read_text(errors="replace").splitlines():
-            times.hear(line)
         yield Server(url, seconds, times.told().partition("; ")[2], log)
     finally:
         _end(process)
 
 
-def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _keep(process: subprocess.Popen[str], log: Path, times: StartTimes) -> None:
+    assert process.stdout is not None
+    with log.open("w", buffering=1) as out:
+        for line in process.stdout:
+            out.write(line)
+            times.hear(line)
+
+
+def _await(process: subprocess.Popen[str], url: str, log: Path) -> None:
     while True:
         if process.poll() is not None:
             raise RuntimeError(f"{log}: the server ended:\n{log.read_text(errors='replace')[-3000:]}")
@@ -143,7 +152,7 @@ def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
             time.sleep(0.1)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     for number, patience in ((signal.SIGTERM, 15), (signal.SIGKILL, 15)):
         try:
             os.killpg(process.pid, number)
@@ -176,12 +185,14 @@ def tell(row: dict[str, Any]) -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as Markdown."""
-    head = ["server", "cold s", "warm s", "1 client p50 / p95", "8 clients", "64 clients", "requests/s at 64"]
+    """The rows as Markdown; latencies are p50 / p95 in ms, at the client."""
+    loads_of = [f"{clients} client{'s' * (clients > 1)}" for clients, _ in _LOADS]
+    head = ["server", "cold s", "warm s", "1 client, 20 tokens", *loads_of, "requests/s at 64"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         loads = [row[f"{clients} clients"] for clients, _ in _LOADS]
         cells = [row["variant"], row["cold"], row["warm"]]
+        cells.append(f"{loads[0]['p50 of 20']} / {loads[0]['p95 of 20']}")
         cells += [f"{load['p50']} / {load['p95']}" for load in loads] + [loads[-1]["rps"]]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
@@ -199,37 +210,39 @@ def main() -> None:
     parser.add_argument("--same", type=int, default=0, help="questions to compare the greedy answers on")
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--gpu-memory", type=float, default=0.9)
-    parser.add_argument("--once", action="store_true", help="no second start with warm caches")
+    parser.add_argument("--once", action="store_true", help="measure at the first start, caches warm or not")
     parser.add_argument("--logs", type=Path, default=Path(tempfile.mkdtemp(prefix="serve-")))
+    parser.add_argument(
+        "--caches", type=Path, help="where compiled code is kept (with the logs unless given)"
+    )
     options = parser.parse_args()
+    options.logs.mkdir(parents=True, exist_ok=True)
     asked = questions(2000)
     rows: list[dict[str, Any]] = []
     first: Answers | None = None
     for number, text in enumerate(options.variants.split(";")):
         chosen = variant(text, options.max_length, options.gpu_memory)
-        caches = options.logs / f"cache-{number}"
-        row: dict[str, Any] = {"variant": text}
-        for start in ("cold",) if options.once else ("cold", "warm"):
+        caches = (options.caches or options.logs) / ("stock" if chosen.config is None else "ours")
+        row: dict[str, Any] = {"variant": text, "cold": "-", "warm": "-"}
+        starts = ["warm"] if caches.exists() else ["cold"] if options.once else ["cold", "warm"]
+        for start in starts:
             with serving(chosen, options.model, caches, options.logs / f"{number}-{start}.log") as server:
-                row[start] = round(server.seconds, 1)
-                row[f"{start} start"] = server.told
-                if start == "cold" and not options.once:
+                row |= {start: round(server.seconds, 1), f"{start} start": server.told}
+                if start != starts[-1]:
                     continue
                 row |= measure(server, asked)
                 if options.same:
                     answers = closed(server.url, asked[: options.same], 64)
                     alone = closed(server.url, asked[: min(500, options.same)], 1)
-                    row["differ from 1 client at 64"] = differences(alone, answers)
                     first = first or answers
+                    row["differ from 1 client at 64"] = differences(alone, answers)
                     row["differ from the first variant"] = differences(first, answers)
+                tell(row)
                 if options.knee:
-                    loads = knee(lambda rate: open_loop(server.url, asked, rate, 4.0), _RATES, options.limit)
+                    loads = knee(lambda rate: open_loop(server.url, asked, rate, 3.0), _RATES, options.limit)
                     for rate, load in loads:
                         tell({"variant": text, "offered": rate, **load.row()})
-        row.setdefault("warm", "-")
-        tell(row)
         rows.append(row)
-        shutil.rmtree(caches, ignore_errors=True)
     print(table(rows))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nls_sdk import Endpoint, NlsError, Translation
 from nls_sdk.safe_decoding import Decoding
@@ -52,11 +52,20 @@ class Answers:
         ordered = sorted(self.milliseconds)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
+    def of_length(self, least: int, most: int) -> Answers:
+        """Only the answers of so many tokens."""
+        chosen = [
+            ms for ms, tokens in zip(self.milliseconds, self.tokens, strict=True) if least <= tokens <= most
+        ]
+        return evolve(self, milliseconds=chosen)
+
     def row(self) -> dict[str, float]:
-        """The figures of a table."""
+        """The figures of a table; those "of 20" are of answers of 18 to 22 tokens."""
         tokens = sum(self.tokens) / max(1, len(self.tokens))
         server = sorted(self.server_milliseconds)
         row = {"p50": self.at(0.5), "p95": self.at(0.95), "p99": self.at(0.99), "rps": self.rate}
+        usual = self.of_length(18, 22)
+        row |= {"p50 of 20": usual.at(0.5), "p95 of 20": usual.at(0.95)}
         row |= {"server_p50": server[len(server) // 2] if server else float("nan")}
         return {
             **{k: round(v, 1) for k, v in row.items()},

@@ -27,14 +27,14 @@ class ServeConfig:
         precision: What the weights are multiplied in. `auto` is what they are stored in; `fp8` makes them
             eight bits wide at load, and the activations with them, and needs a GPU that has it.
         speculation: How tokens are guessed ahead, to be checked several at a time; `off` guesses none.
-            `ngram` continues words that stand in the prompt or the answer already; `suffix` also what
-            earlier answers went on with, and needs the package `arctic-inference` beside vLLM.
+            `answers` goes on as earlier answers did, or copies words of the question; `ngram` is vLLM's own,
+            which continues words that stand in the prompt or the answer already.
         speculative_tokens: Tokens guessed ahead at most.
         prefix_caching: Whether the beginning that prompts share is computed once.
         max_clients: Requests that are decoded at once; more wait their turn.
-        graph_batch: CUDA graphs are captured for steps of up to so many tokens, of which each client takes
-            `1 + speculative_tokens`; larger steps go without. 0 captures none, which starts sooner and
-            decodes several times more slowly.
+        graph_batch: Tokens of a step at most, be they of prompts or of answers; each client's answer takes up
+            to `1 + speculative_tokens`. Steps of every size up to it are CUDA graphs. 0 captures none and
+            sets no limit, which starts sooner and decodes several times more slowly.
         frontends: Processes that speak HTTP.
         gpu_memory: Share of the GPU's memory to take.
         batch_invariant: Whether an answer must not depend on who else is being served, to the last bit.
@@ -48,8 +48,8 @@ class ServeConfig:
     max_length: int = 2048
     engine: Literal["auto", "vllm", "cpu"] = "auto"
     precision: Literal["auto", "bfloat16", "fp8"] = "auto"
-    speculation: Literal["off", "ngram", "suffix"] = "ngram"
-    speculative_tokens: int = 5
+    speculation: Literal["off", "answers", "ngram"] = "answers"
+    speculative_tokens: int = 8
     prefix_caching: bool = True
     max_clients: int = 128
     graph_batch: int = 512
@@ -79,7 +79,7 @@ _RULES: Rules = {
     "max_length": (lambda v: v >= 16, "at least 16"),
     "engine": (lambda v: v in ("auto", "vllm", "cpu"), "auto, vllm or cpu"),
     "precision": (lambda v: v in ("auto", "bfloat16", "fp8"), "auto, bfloat16 or fp8"),
-    "speculation": (lambda v: v in ("off", "ngram", "suffix"), "off, ngram or suffix"),
+    "speculation": (lambda v: v in ("off", "answers", "ngram"), "off, answers or ngram"),
     "speculative_tokens": (lambda v: 1 <= v <= 32, "from 1 to 32"),
     "max_clients": (lambda v: v >= 1, "at least 1"),
     "graph_batch": (lambda v: v >= 0, "0 or more"),

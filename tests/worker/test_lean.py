@@ -91,11 +91,11 @@ def test_a_killed_lean_training_ends_as_an_undisturbed_one(home: Home, told: lis
     undisturbed = train(home.write(calm), calm, told.append, "cpu")
     task = attrs.evolve(calm, name="killed")
     for step in (5, 9):
-        process = home.start(task)
+        process = home.fork(task)
         assert any(isinstance(e, Progress) and e.step >= step for e in read_until(process, lambda _: False))
         process.kill()
         process.communicate()
-    events, _, _ = finish(home.start(task))
+    events, _, _ = finish(home.fork(task))
     end = events[-1]
     assert isinstance(end, Succeeded)
     for name in ("train_loss", "final_loss", "examples", "tokens", "steps"):

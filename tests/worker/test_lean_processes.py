@@ -9,15 +9,16 @@ import attrs
 import psutil
 import pytest
 import torch
-import torch.multiprocessing as processes
 from safetensors.torch import load_file
+from torch.multiprocessing import start_processes
 from two_processes import adapter_after, run_process
-from worker_home import Home, finish, read_until
+from worker_home import Home, finish, preloaded, read_until
 
 from nls_sdk import Recipe
 from nls_sdk.events import Failed, Progress, Succeeded
 from nls_sdk.providers import ENDED
 from nls_sdk.tasks import Train
+from nls_sdk.worker.training import train
 from nls_sdk_local import LocalProvider
 
 RECIPE = Recipe(
@@ -29,7 +30,8 @@ UNEVEN = {"per_device_batch_size": 1, "gradient_accumulation_steps": 19}
 
 
 def test_two_processes_train_as_one(tiny_model: Path, tmp_path: Path) -> None:
-    processes.spawn(run_process, (tiny_model, tmp_path), nprocs=2)
+    preloaded()
+    start_processes(run_process, (tiny_model, tmp_path), nprocs=2, start_method="forkserver")
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert torch.equal(first, second)
     torch.testing.assert_close(first, adapter_after(tiny_model, 0, 1), rtol=1e-4, atol=1e-5)
@@ -40,25 +42,23 @@ def test_two_processes_train_as_one(tiny_model: Path, tmp_path: Path) -> None:
 def test_a_provider_shares_a_training_among_processes(home: Home, dropout: float) -> None:
     """With dropout TRL's own step trains, whose last step of an epoch repeats examples."""
     recipe = attrs.evolve(RECIPE, **({"lora_dropout": dropout, "max_steps": 2} if dropout else UNEVEN))
-    ends, adapters = [], []
-    for count in (1, 2):
-        provider = LocalProvider(home.path, gpu=False, processes=count)
-        task = Train(name=f"by-{count}", base=home.base, data=home.data, recipe=recipe)
-        run_id, deadline = provider.submit(task), time.monotonic() + 240
-        while (record := provider.runs()[-1]).state not in ENDED and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert isinstance(record.end, Succeeded), provider.events(run_id)
-        ends.append(record.end)
-        adapters.append(
-            load_file(home.path / record.end.outputs["adapter"].path / "adapter_model.safetensors")
-        )
-    one, two = (end.metrics for end in ends)
+    task = Train(name="by-one", base=home.base, data=home.data, recipe=recipe)
+    one = train(home.write(task), task, print, "cpu")
+    provider = LocalProvider(home.path, gpu=False, processes=2)
+    run_id, deadline = provider.submit(attrs.evolve(task, name="by-two")), time.monotonic() + 240
+    while (record := provider.runs()[-1]).state not in ENDED and time.monotonic() < deadline:
+        time.sleep(0.2)
+    two = record.end
+    assert isinstance(two, Succeeded), provider.events(run_id)
     for name in ("steps", "examples", "tokens"):
-        assert one[name] == two[name], name
-    assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
-    assert two["final_loss"] == pytest.approx(one["final_loss"], rel=1e-4)
-    for name, weights in adapters[0].items():
-        torch.testing.assert_close(adapters[1][name], weights, rtol=1e-3, atol=1e-4)
+        assert one.metrics[name] == two.metrics[name], name
+    for name in ("train_loss", "final_loss"):
+        assert two.metrics[name] == pytest.approx(one.metrics[name], rel=1e-4), name
+    ones, twos = (
+        load_file(home.path / end.outputs["adapter"].path / "adapter_model.safetensors") for end in (one, two)
+    )
+    for name, weights in ones.items():
+        torch.testing.assert_close(twos[name], weights, rtol=1e-3, atol=1e-4)
 
 
 def test_a_process_that_dies_fails_the_training_which_resumes(home: Home) -> None:

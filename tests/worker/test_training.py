@@ -89,12 +89,12 @@ def test_a_killed_training_ends_as_an_undisturbed_one(home: Home, recipe: Recipe
     undisturbed = _train(home, recipe, told, "undisturbed")
     task = Train(name="killed", base=home.base, data=home.data, recipe=recipe)
     for moment in (1, 3, 7):
-        process = home.start(task)
+        process = home.fork(task)
         for _ in read_until(process, partial(_reached, moment)):
             pass
         process.kill()
         process.communicate()
-    events, _, code = finish(home.start(task))
+    events, _, code = finish(home.fork(task))
     end = events[-1]
     assert code == 0
     assert isinstance(end, Succeeded)
@@ -112,7 +112,7 @@ def test_a_killed_training_resumes_with_its_steps_split_otherwise(
     whole = attrs.evolve(recipe, lora_dropout=dropout)
     undisturbed = _train(home, whole, told, "undisturbed")
     task = Train(name="killed", base=home.base, data=home.data, recipe=whole)
-    process = home.start(task)
+    process = home.fork(task)
     for _ in read_until(process, partial(_reached, 5)):
         pass
     process.kill()
@@ -120,7 +120,7 @@ def test_a_killed_training_resumes_with_its_steps_split_otherwise(
     split = attrs.evolve(
         whole, per_device_batch_size=2, gradient_accumulation_steps=4, logging_steps=3, checkpoint_steps=5
     )
-    events, _, _ = finish(home.start(attrs.evolve(task, recipe=split)))
+    events, _, _ = finish(home.fork(attrs.evolve(task, recipe=split)))
     end = events[-1]
     assert isinstance(end, Succeeded)
     assert [event.step for event in events if isinstance(event, Progress)][-2:] == [9, 12]

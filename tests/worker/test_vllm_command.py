@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pydoc
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import attrs
 import pytest
 
 from nls_sdk import ServeConfig
+from nls_sdk.worker.drafter import Drafter
 from nls_sdk.worker.vllm_command import LocalAdapter, command, environment
 
 MODEL = Path("/models/first")
@@ -26,7 +28,7 @@ def test_every_field_has_its_say() -> None:
         "model_name": "mine",
         "max_length": 512,
         "precision": "fp8",
-        "speculation": "suffix",
+        "speculation": "ngram",
         "speculative_tokens": 3,
         "prefix_caching": False,
         "max_clients": 7,
@@ -42,8 +44,11 @@ def test_every_field_has_its_say() -> None:
 
 
 def test_speculation_is_one_json_option() -> None:
-    told = json.loads(option(made(speculation="suffix", speculative_tokens=5), "--speculative-config"))
-    assert told == {"method": "suffix", "num_speculative_tokens": 5}
+    told = json.loads(option(made(speculation="ngram", speculative_tokens=5), "--speculative-config"))
+    assert (told["method"], told["num_speculative_tokens"]) == ("ngram", 5)
+    ours = json.loads(option(made(), "--speculative-config"))
+    assert pydoc.locate(ours["model"]) is Drafter
+    assert (ours["method"], ours["num_speculative_tokens"]) == ("custom_class", 8)
     assert "--speculative-config" not in made(speculation="off")
 
 
@@ -56,8 +61,20 @@ def test_the_model_is_named_by_its_run_and_content_too() -> None:
 
 def test_no_graphs_is_eager_mode() -> None:
     assert "--enforce-eager" in made(graph_batch=0)
-    sizes = json.loads(option(made(graph_batch=12), "--compilation-config"))["cudagraph_capture_sizes"]
-    assert sizes == [1, 2, 4, 8, 12]
+    assert "--max-num-batched-tokens" not in made(graph_batch=0)
+
+
+def test_every_step_has_a_graph() -> None:
+    def sizes(**fields: Any) -> list[int]:
+        made_of = json.loads(option(made(**fields), "--compilation-config"))["cudagraph_capture_sizes"]
+        assert isinstance(made_of, list)
+        return made_of
+
+    assert sizes(graph_batch=12, speculation="off") == [1, 2, 4, 8, 12]
+    assert sizes(graph_batch=30) == [9, 18, 27]
+    assert sizes(graph_batch=3) == [9]
+    assert option(made(graph_batch=300), "--max-num-batched-tokens") == str(sizes(graph_batch=300)[-1])
+    assert option(made(graph_batch=16, max_clients=64), "--max-num-batched-tokens") == "64"
 
 
 def test_the_prompt_is_rendered_with_thinking_off() -> None:

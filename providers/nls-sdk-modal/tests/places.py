@@ -13,7 +13,7 @@ from loopback.client import free_port
 
 from nls_sdk_modal import ModalProvider
 
-QUICK_WORKER = Path(__file__).parent / "quick_worker"
+QUICK_WORKER = Path(__file__).parents[3] / "tests" / "quick_worker"
 """Laid over the code that containers see: a worker without torch."""
 
 T = TypeVar("T")

@@ -206,6 +206,20 @@ def test_a_server_of_two_owners_ends_with_the_second(loopback: Loopback, tmp_pat
     assert loopback.containers(app=provider.options.serve_app) == []
 
 
+def test_a_server_ends_at_once_with_the_process_that_asked_for_it(
+    loopback: Loopback, tmp_path: Path, provider: ModalProvider
+) -> None:
+    options = {name: getattr(provider.options, name) for name in ("volume", "app", "serve_app", "port")}
+    task = Serve(name="quick", model=model(provider, tmp_path).artifact)
+    command = [sys.executable, "-c", OWN, repr(options), dump_task_text(task)]
+    owner = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # It looks at its run again only as it exits, when no thread can be started any more.
+    wait_for(lambda: provider.runs() and provider.runs()[0].state == "ready")
+    owner.communicate("\n", timeout=60)
+    assert provider.runs()[0].state == "cancelled"
+    assert loopback.containers(app=provider.options.serve_app) == []
+
+
 OWN = """
 import ast, json, sys
 from nls_sdk.tasks import load_task

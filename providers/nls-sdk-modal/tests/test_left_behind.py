@@ -17,6 +17,7 @@ from quick_jobs import adapter, finish, steps_of, training
 from nls_sdk.errors import ProviderError, ProviderUnavailable
 from nls_sdk.events import Failed, dump_event
 from nls_sdk.models import MergedModel
+from nls_sdk.providers import ENDED
 from nls_sdk.tasks import Serve
 from nls_sdk_modal import ModalProvider
 
@@ -133,6 +134,24 @@ def test_another_volumes_endpoint_keeps_its_app(
     assert stranger.runs() == []
     wait_for(lambda: provider.events("quick.serve") and provider.runs()[0].state == "ready")
     provider.cancel("quick.serve")
+
+
+def test_of_two_endpoints_that_are_deployed_at_once_none_takes_the_others_app(
+    loopback: Loopback, tmp_path: Path, provider: ModalProvider
+) -> None:
+    options = provider.options
+    other = make_provider(volume=options.volume, app=options.app, serve_app=options.serve_app)
+    tasks = [server(provider, tmp_path, name) for name in ("one", "two")]
+    # Both have looked before either has claimed.
+    loopback.faults({"rpc": "VolumePutFiles2", "kind": "slow", "seconds": 1.5, "times": 2})
+    with ThreadPoolExecutor(2) as pool:
+        submitted = list(map(pool.submit, (provider.submit, other.submit), tasks))
+    errors = [each.exception() for each in submitted]
+    assert any(isinstance(error, ProviderError) for error in errors)
+    living = [record.run_id for record in provider.runs() if record.state not in ENDED]
+    assert len(living) == errors.count(None)
+    for run_id in living:
+        provider.cancel(run_id)
 
 
 def test_an_endpoint_whose_deploying_fails_half_way_is_withdrawn(loopback: Loopback, tmp_path: Path) -> None:

@@ -7,15 +7,17 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from attrs import frozen
 
 from ..prompt import CHAT_TEMPLATE_KWARGS
 from ..serve_config import ServeConfig
+from .drafter import Drafter
 from .server_time import ServerTime
 
-_NGRAM = {"prompt_lookup_max": 4, "prompt_lookup_min": 1}
+_NGRAM = {"method": "ngram", "prompt_lookup_max": 4, "prompt_lookup_min": 1}
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
@@ -43,6 +45,12 @@ def executable() -> str | None:
     return shutil.which("vllm", path=os.pathsep.join(folders))
 
 
+def _program() -> list[str]:
+    if find_spec("vllm") is not None:
+        return [sys.executable, "-m", "nls_sdk.worker.vllm_start"]
+    return [executable() or "vllm"]
+
+
 def command(
     model: Path,
     config: ServeConfig,
@@ -62,7 +70,7 @@ def command(
         served_as: A second name of the model in the API; the first stands in its answers.
     """
     return [
-        *(executable() or "vllm", "serve", str(model)),
+        *(*_program(), "serve", str(model)),
         *("--host", host, "--port", str(port)),
         *("--served-model-name", config.model_name, *([served_as] if served_as else [])),
         *("--max-model-len", str(config.max_length)),
@@ -96,6 +104,8 @@ def environment(config: ServeConfig, caches: Path, given: Mapping[str, str] = os
     # A plan of the memory spares the next start its measuring. FlashInfer's sampler is compiled for minutes
     # at a first start, and greedy answers have no use for it.
     sooner = {"VLLM_ENABLE_STARTUP_PLAN": "1", "VLLM_USE_FLASHINFER_SAMPLER": "0"}
+    # A forked engine finds what its parent imported, which takes longer than anything else of a warm start.
+    sooner |= {"VLLM_WORKER_MULTIPROC_METHOD": "fork"}
     exact = {"VLLM_BATCH_INVARIANT": "1"} if config.batch_invariant else {}
     return {**kept, **sooner, "VLLM_NO_USAGE_STATS": "1", **given, **exact}
 
@@ -113,19 +123,27 @@ def _precision(config: ServeConfig) -> list[str]:
 def _speculation(config: ServeConfig) -> list[str]:
     if config.speculation == "off":
         return []
-    tokens = {"method": config.speculation, "num_speculative_tokens": config.speculative_tokens}
-    more = _NGRAM if config.speculation == "ngram" else {}
-    return ["--speculative-config", json.dumps({**tokens, **more})]
+    ours = {"method": "custom_class", "model": _qualified(Drafter)}
+    method = ours if config.speculation == "answers" else _NGRAM
+    return [
+        "--speculative-config",
+        json.dumps({**method, "num_speculative_tokens": config.speculative_tokens}),
+    ]
 
 
 def _graphs(config: ServeConfig) -> list[str]:
     if not config.graph_batch:
         return ["--enforce-eager"]
-    # A graph serves every smaller step, padded: the larger, the coarser.
+    # A graph serves every smaller step, padded: the larger, the coarser. With speculation vLLM takes
+    # multiples of what a client's answer takes.
+    each = 1 if config.speculation == "off" else 1 + config.speculative_tokens
     every = (1, 2, 4, *range(8, 64, 8), *range(64, 256, 16), *range(256, config.graph_batch, 32))
-    sizes = [size for size in every if size < config.graph_batch]
-    compilation = {"cudagraph_mode": "FULL", "cudagraph_capture_sizes": [*sizes, config.graph_batch]}
-    return ["--compilation-config", json.dumps(compilation)]
+    largest = max(each, config.graph_batch // each * each)
+    sizes = sorted({size for tokens in every if (size := -(-tokens // each) * each) < largest} | {largest})
+    compilation = {"cudagraph_mode": "FULL", "cudagraph_capture_sizes": sizes}
+    # A larger step would go without a graph, which takes as long as five that have one.
+    most = max(largest, config.max_clients)
+    return ["--compilation-config", json.dumps(compilation), "--max-num-batched-tokens", str(most)]
 
 
 def _adapters(adapters: tuple[LocalAdapter, ...]) -> list[str]:
@@ -142,4 +160,8 @@ def _adapters(adapters: tuple[LocalAdapter, ...]) -> list[str]:
 def _http(config: ServeConfig) -> list[str]:
     quiet = [] if config.log_requests else ["--uvicorn-log-level", "warning", "--disable-uvicorn-access-log"]
     several = ["--api-server-count", str(config.frontends)] if config.frontends > 1 else []
-    return [*quiet, *several, "--middleware", f"{ServerTime.__module__}.{ServerTime.__qualname__}"]
+    return [*quiet, *several, "--middleware", _qualified(ServerTime)]
+
+
+def _qualified(named: type) -> str:
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,4 +1,4 @@
-"""A worker without torch, laid over the shipped one: each step's state is a hash of the one before.
+"""A worker without torch, in place of the shipped one: each step's state is a hash of the one before.
 
 So a run that was resumed at a wrong step, or did one twice, ends with another adapter. What it does besides
 is said by the run's name: `slow`, `steady` (in training alone), `deadly` (dies at step 3, always), `mortal`
@@ -122,7 +122,7 @@ def serve(run: RunDirectory, task: Serve, ways: set[str], host: str) -> None:
         return
     server = http.server.ThreadingHTTPServer((host, task.config.port), Handler)
     tell(Log(f"serving with the key {Handler.key}"))
-    tell(Ready(f"http://127.0.0.1:{task.config.port}/v1", "llm"))
+    tell(Ready(f"http://127.0.0.1:{server.server_address[1]}/v1", "llm"))
     server.serve_forever()
 
 
@@ -130,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("run_id")
     parser.add_argument("--home", type=Path)
-    parser.add_argument("--host")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--device")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--watch-stdin", action="store_true")
