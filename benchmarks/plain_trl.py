@@ -38,6 +38,33 @@ class _Losses(TrainerCallback):  # type: ignore[misc, unused-ignore]  # untyped 
             self.values.append(logs["loss"])
 
 
+def plain_config(
+    recipe: Recipe, folder: Path, dtype: torch.dtype, device: torch.device, **more: Any
+) -> SFTConfig:
+    """The recipe in TRL's terms, and what else TRL is told."""
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=recipe.epochs,
+        max_steps=recipe.max_steps or -1,
+        per_device_train_batch_size=recipe.per_device_batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.lr_scheduler,
+        warmup_steps=recipe.warmup_ratio,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        seed=recipe.seed,
+        bf16=dtype == torch.bfloat16,
+        use_cpu=device.type == "cpu",
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+        gradient_checkpointing=False,
+        max_length=None,
+        **more,
+    )
+
+
 def train_plainly(
     shop: Workshop, recipe: Recipe, folder: Path, *, longest_first: bool = False
 ) -> list[float]:
@@ -55,27 +82,7 @@ def train_plainly(
     losses = _Losses()
     trainer = PlainTrl(
         model=shop.model,
-        args=SFTConfig(
-            output_dir=str(folder),
-            num_train_epochs=recipe.epochs,
-            max_steps=recipe.max_steps or -1,
-            per_device_train_batch_size=recipe.per_device_batch_size,
-            gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-            learning_rate=recipe.learning_rate,
-            lr_scheduler_type=recipe.lr_scheduler,
-            warmup_steps=recipe.warmup_ratio,
-            weight_decay=recipe.weight_decay,
-            max_grad_norm=recipe.max_grad_norm,
-            seed=recipe.seed,
-            bf16=shop.dtype == torch.bfloat16,
-            use_cpu=shop.device.type == "cpu",
-            logging_steps=1,
-            report_to="none",
-            save_strategy="no",
-            disable_tqdm=True,
-            gradient_checkpointing=False,
-            max_length=None,
-        ),
+        args=plain_config(recipe, folder, shop.dtype, shop.device, logging_steps=1),
         train_dataset=TrainingRows.from_list([row.features() for row in shop.rows]),
         processing_class=shop.tokenizer,
         peft_config=lora_config(recipe),

@@ -19,9 +19,9 @@ import attrs
 import torch
 from attrs import frozen
 from datasets import Dataset as TrainingRows
+from plain_trl import plain_config
 from stand_ins import QWEN3_1_7B, empty_tokenizer, random_rows
 from transformers import AutoConfig, AutoModelForCausalLM, Qwen3Config, TrainerCallback
-from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from nls_sdk import Recipe
@@ -120,32 +120,18 @@ def random_model(config: Any, device: torch.device) -> Any:
 
 def plain(line: Line, config: Any, folder: Path, clock: Clock) -> Callable[[], Any]:
     """TRL's trainer as it comes. Returns what trains."""
-    count = line.batch * line.accumulation * (line.warm + line.steps)
-    rows = random_rows(ROWS, config.vocab_size) * (1 + count // ROWS)
-    device = choose_device()
+    recipe, device = _recipe(line), choose_device()
     switched_on: dict[str, Any] = {line.option: True} if line.option else {}
+    rows = random_rows(ROWS, config.vocab_size)
+    # More epochs of fewer examples would have TRL wait between them.
+    count = recipe.effective_batch_size * recipe.max_steps
+    rows = (rows * (1 + count // ROWS))[:count]
     trainer = SFTTrainer(
         model=random_model(config, device),
-        args=SFTConfig(
-            output_dir=str(folder),
-            max_steps=line.warm + line.steps,
-            per_device_train_batch_size=line.batch,
-            gradient_accumulation_steps=line.accumulation,
-            learning_rate=2e-4,
-            lr_scheduler_type="cosine",
-            bf16=True,
-            use_cpu=device.type == "cpu",
-            logging_steps=1000,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            gradient_checkpointing=False,
-            max_length=None,
-            **switched_on,
-        ),
-        train_dataset=TrainingRows.from_list([row.features() for row in rows[:count]]),
+        args=plain_config(recipe, folder, torch.bfloat16, device, logging_steps=1000, **switched_on),
+        train_dataset=TrainingRows.from_list([row.features() for row in rows]),
         processing_class=empty_tokenizer(),
-        peft_config=lora_config(Recipe()),
+        peft_config=lora_config(recipe),
         callbacks=[clock],
     )
     return trainer.train
@@ -154,18 +140,21 @@ def plain(line: Line, config: Any, folder: Path, clock: Clock) -> Callable[[], A
 def ours(line: Line, config: Any, folder: Path, clock: Clock, meter: Meter) -> Callable[[], Any]:
     """The worker's trainer. Returns what trains."""
     os.environ[WITHOUT] = line.without
-    recipe = Recipe(
+    device, rows = choose_device(), random_rows(ROWS, config.vocab_size)
+    shop = Workshop("random", rows, empty_tokenizer(), random_model(config, device), torch.bfloat16, device)
+    trainer = open_trainer(shop, rows, _recipe(line), folder, meter)
+    trainer.add_callback(clock)
+    return trainer.run
+
+
+def _recipe(line: Line) -> Recipe:
+    return Recipe(
         per_device_batch_size=line.batch,
         gradient_accumulation_steps=line.accumulation,
         max_steps=line.warm + line.steps,
         checkpoint_steps=line.warm + line.steps,  # None is saved while the clock runs.
         logging_steps=1000,
     )
-    device, rows = choose_device(), random_rows(ROWS, config.vocab_size)
-    shop = Workshop("random", rows, empty_tokenizer(), random_model(config, device), torch.bfloat16, device)
-    trainer = open_trainer(shop, rows, recipe, folder, meter)
-    trainer.add_callback(clock)
-    return trainer.run
 
 
 def measure(line: Line, config: Any, folder: Path) -> Measured:

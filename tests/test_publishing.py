@@ -127,6 +127,13 @@ def test_no_such_precision_is_told_before_anything_is_copied(model: MergedModel,
     assert not (tmp_path / "out").exists()
 
 
+def test_what_cannot_be_quantized_leaves_no_folder(model: MergedModel, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(ArtifactError, match="no weights"):
+        model.export(tmp_path / "out", precision="fp8")
+    assert not (tmp_path / "out").exists()
+
+
 PUSH = """
 import sys
 from pathlib import Path

@@ -51,14 +51,16 @@ def make_model(
     length: int = 512,
     spread: float = 0.02,
     template: str | None = None,
+    architecture: str = "qwen3",
 ) -> Path:
-    """Save a random Qwen3 of hidden size 64 and two layers, with its tokenizer, into a folder."""
+    """Save a random model of hidden size 64 and two layers, with its tokenizer, into a folder."""
     import torch
-    from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
     tokenizer = make_tokenizer(template=template)
     torch.manual_seed(seed)
-    config = Qwen3Config(
+    config = AutoConfig.for_model(
+        architecture,
         vocab_size=len(tokenizer),
         hidden_size=64,
         intermediate_size=128,
@@ -72,7 +74,10 @@ def make_model(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = Qwen3ForCausalLM(config).to(getattr(torch, dtype))
+    model = AutoModelForCausalLM.from_config(config).to(getattr(torch, dtype))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter)
     model.generation_config = GenerationConfig(
         eos_token_id=[tokenizer.eos_token_id, tokenizer.pad_token_id], pad_token_id=tokenizer.pad_token_id
     )

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from stand_ins import empty_tokenizer, random_rows
+from stand_ins import QWEN3_1_7B, empty_tokenizer, random_rows
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from nls_sdk import Recipe
@@ -27,17 +27,14 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 GB = 10**9
 GPU = torch.device("cuda", 0)
-CONFIG = Qwen3Config(
-    vocab_size=32_000,
-    hidden_size=1024,
-    intermediate_size=3072,
-    num_hidden_layers=8,
-    num_attention_heads=16,
-    num_key_value_heads=8,
-    head_dim=64,
-    max_position_embeddings=40_960,
-    tie_word_embeddings=True,
-)
+SMALLER = {
+    "vocab_size": 32_000,
+    "hidden_size": 1024,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 8,
+    "head_dim": 64,
+}
+CONFIG = Qwen3Config(**{**QWEN3_1_7B, **SMALLER}, max_position_embeddings=40_960)
 RECIPE = Recipe(per_device_batch_size=64, gradient_accumulation_steps=1, max_steps=4, logging_steps=1)
 
 

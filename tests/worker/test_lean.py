@@ -9,8 +9,7 @@ import attrs
 import pytest
 import torch
 from plain_trl import train_plainly
-from tiny import QUESTIONS, make_tokenizer
-from transformers import AutoModelForCausalLM
+from tiny import QUESTIONS, make_model
 from worker_home import Home, finish, read_until
 
 from nls_sdk import Dataset, Recipe
@@ -60,29 +59,7 @@ def test_the_loss_is_plain_trls_at_every_step(
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2"])
 def test_other_architectures_train_as_with_plain_trl(architecture: str, tmp_path: Path) -> None:
-    from transformers import AutoConfig
-
-    tokenizer = make_tokenizer()
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(
-        architecture,
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        tie_word_embeddings=False,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    model = AutoModelForCausalLM.from_config(config)
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias"):
-            torch.nn.init.normal_(parameter)
-    model.save_pretrained(tmp_path / "base")
-    tokenizer.save_pretrained(tmp_path / "base")
+    make_model(tmp_path / "base", architecture=architecture, tied=False)
     recipe = attrs.evolve(RECIPE, epochs=1.0)
     expected = train_plainly(shop_of(tmp_path / "base"), recipe, tmp_path / "plain")
     assert lean_losses(shop_of(tmp_path / "base"), recipe, tmp_path / "lean") == pytest.approx(

@@ -14,7 +14,7 @@ from torch._dynamo.utils import counters
 from transformers import Qwen3Config
 
 from nls_sdk import Recipe
-from nls_sdk.errors import RunFailed
+from nls_sdk.errors import ConfigError, RunFailed
 from nls_sdk.worker.data import Row
 from nls_sdk.worker.devices import choose_device
 from nls_sdk.worker.lean.adapter import FlatAdapter
@@ -218,6 +218,13 @@ def test_a_means_can_be_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> Non
     means, reasons = choose(choose_device("cpu"), torch.float32, Recipe())
     assert means == attrs.evolve(PLAIN, shared=True)
     assert reasons == [f"graphs: {WITHOUT} names it", f"compiled: {WITHOUT} names it"]
+
+
+def test_a_name_that_is_no_means_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WITHOUT, "graph")
+    with pytest.raises(ConfigError, match=f"{WITHOUT}: unknown key 'graph'") as told:
+        choose(choose_device("cpu"), torch.float32, Recipe())
+    assert told.value.hint == "Did you mean 'graphs'?"
 
 
 def test_the_share_of_the_peak_is_told_where_it_is_known() -> None:

@@ -10,7 +10,8 @@ import attrs
 import torch
 from attrs import frozen
 
-from ...recipe import Recipe
+from ...errors import ConfigError
+from ...recipe import Recipe, refuse_unknown
 
 WITHOUT = "NLS_LEAN_WITHOUT"
 """The environment variable that names means to leave out, with commas between."""
@@ -36,16 +37,21 @@ class Means:
 
 
 def choose(device: torch.device, dtype: torch.dtype, recipe: Recipe) -> tuple[Means, list[str]]:
-    """The means that work here, and the reasons against the others."""
+    """The means that work here, and the reasons against the others.
+
+    Raises:
+        ConfigError: The environment variable names what is no means.
+    """
     reasons = dict(_reasons(device, dtype, recipe))
-    left_out = [name.strip() for name in os.environ.get(WITHOUT, "").split(",") if name.strip()]
-    reasons |= dict.fromkeys(left_out, f"{WITHOUT} names it")
     names = [attribute.name for attribute in attrs.fields(Means)]
+    left_out = [name.strip() for name in os.environ.get(WITHOUT, "").split(",") if name.strip()]
+    refuse_unknown(left_out, names, f"The environment variable {WITHOUT}", ConfigError)
+    reasons |= dict.fromkeys(left_out, f"{WITHOUT} names it")
     if "flash" in reasons:
         reasons.setdefault("graphs", "without flash attention a batch's rows decide what is done")
     means = Means(**{name: name not in reasons for name in names})
     if device.type == "cpu":
-        return means, [f"{name}: {WITHOUT} names it" for name in left_out]
+        names = left_out  # That there is no GPU is no news.
     return means, [f"{name}: {reasons[name]}" for name in names if name in reasons]
 
 
