@@ -71,7 +71,7 @@ class RunRecord:
             this one has told none.
         end: The event that ended it.
         url: Base URL of the server, while the run is `ready`.
-        seconds: Machine time that its last attempt has taken so far; None where nobody measures it.
+        seconds: Machine time that it has taken so far, over all attempts; None where nobody measures it.
         dollars: What that cost, about; None where that is unknown.
     """
 

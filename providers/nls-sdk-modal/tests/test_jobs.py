@@ -14,8 +14,10 @@ from quick_jobs import adapter, finish, steps_of, training, undisturbed
 
 from nls_sdk.errors import ConfigError, ProviderError
 from nls_sdk.events import Cancelled, Log, Succeeded
+from nls_sdk.providers import RunRecord
 from nls_sdk.tasks import Merge, Train
 from nls_sdk_modal import ModalProvider
+from nls_sdk_modal.layout import Attempt, Machine, dump
 
 pytestmark = pytest.mark.usefixtures("quick_worker")
 
@@ -71,6 +73,22 @@ def test_a_limit_that_a_run_under_way_does_not_keep_is_refused(tmp_path: Path) -
     assert shorter.submit(task) == run_id
     shorter.cancel(run_id)
     assert shorter._last(run_id).asked.limit == "max_cost of $0.1 is reached"  # type: ignore[union-attr]  # it was just there
+
+
+def test_what_a_run_cost_is_told_over_all_its_attempts(tmp_path: Path, provider: ModalProvider) -> None:
+    task = training(provider, tmp_path, "slow", steps=1000)
+    told: list[RunRecord] = []
+    for attempt in (1, 2):
+        run_id = provider.submit(task)
+        folder = Attempt(run_id, attempt).containers
+        other = Machine(task="ta-other", call_id="", started=0.0, seconds=3600.0 * attempt)
+        provider._volume.write(f"{folder}/ta-other.json", dump(other))
+        wait_for(lambda: provider.runs()[0].state == "running")
+        provider.cancel(run_id)
+        told += provider.runs()
+    assert [round(record.seconds or 0, -2) for record in told] == [3600, 3 * 3600]
+    hour = 3.95 + 4 * 0.0473 + 32 * 0.008
+    assert [record.dollars for record in told] == pytest.approx([hour, 3 * hour], rel=0.05)
 
 
 def test_cancelling_leaves_no_container(loopback: Loopback, tmp_path: Path, provider: ModalProvider) -> None:

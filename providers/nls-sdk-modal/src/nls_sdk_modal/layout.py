@@ -113,6 +113,8 @@ class Asked:
         lease: Seconds that a server outlives its clients' last sign of life; 0 outlives them for good.
         proxy_auth: Whether Modal's router asks for a server's key, and the server does not.
         reached: How far a training's earlier attempts came; None while no step is done.
+        spent: Machine time that earlier attempts at the same task took, in seconds.
+        paid: What that cost in dollars; None when unknown.
     """
 
     task: dict[str, Any]
@@ -131,6 +133,8 @@ class Asked:
     lease: float = 0.0
     proxy_auth: bool = False
     reached: Progress | None = None
+    spent: float = 0.0
+    paid: float | None = 0.0
 
     @property
     def gpus(self) -> int:

@@ -88,14 +88,18 @@ class Seen:
 
     @property
     def seconds(self) -> float:
-        """Machine time so far, as its containers measured it."""
-        return sum(machine.seconds for machine in self.machines)
+        """Machine time so far, earlier attempts included, as the containers measured it."""
+        return self.asked.spent + self._own_seconds
 
     @property
     def dollars(self) -> float | None:
-        """What that cost, about; None when the price is unknown."""
-        price = self.asked.dollars_per_second
-        return None if price is None else price * self.seconds
+        """What that cost, about; None when a price is unknown."""
+        price, paid = self.asked.dollars_per_second, self.asked.paid
+        return None if price is None or paid is None else paid + price * self._own_seconds
+
+    @property
+    def _own_seconds(self) -> float:
+        return sum(machine.seconds for machine in self.machines)
 
     def ended(self, end: Terminal) -> Seen:
         """The same with an end."""

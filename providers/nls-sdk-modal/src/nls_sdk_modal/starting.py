@@ -155,12 +155,15 @@ class Starter:
     ) -> Asked:
         options = self._options
         is_server = isinstance(task, Serve)
+        again = earlier if earlier and earlier.task.key == task.key else None
         return Asked.of(
             task,
             created=time.time(),
             client=self._client,
             after=earlier.last_seq if earlier else 0,
             reached=earlier.record().progress if earlier and isinstance(task, Train) else None,
+            spent=again.seconds if again else 0.0,
+            paid=again.dollars if again else 0.0,
             app=app,
             function=deploying.function_of(task),
             gpu=options.gpu,
