@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -109,6 +110,20 @@ def test_the_second_push_sends_nothing(loopback: Loopback, tmp_path: Path, provi
     make_provider(volume=provider.options.volume).push(folder)
     assert loopback.state()["uploaded"] == sent
     assert loopback.state()["rpcs"]["VolumePutFiles2"] == puts
+
+
+def test_a_disk_that_takes_no_more_is_not_taken_for_modal(tmp_path: Path, provider: ModalProvider) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"0123456789" * 1000)
+    artifact = provider.push(file)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            provider.pull(artifact, tmp_path / "copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert provider.pull(artifact, tmp_path / "copy").read_bytes() == file.read_bytes()
 
 
 def test_looking_starts_no_container(loopback: Loopback, train: Train, provider: ModalProvider) -> None:

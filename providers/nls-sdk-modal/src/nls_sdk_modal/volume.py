@@ -201,9 +201,14 @@ class RunsVolume:
 
     def _fetch(self, path: str, to: Path) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
-        with speaking_to_modal(f"fetching {path}"), to.open("wb") as file:
-            for block in self.handle.read_file(path):
+        with to.open("wb") as file:
+            for block in self._blocks(path):
                 file.write(block)
+
+    def _blocks(self, path: str) -> Iterator[bytes]:
+        """A file's bytes, piece by piece; what the caller's own disk says of them is not taken for Modal's."""
+        with speaking_to_modal(f"fetching {path}"):
+            yield from self.handle.read_file(path)
 
 
 def _files(path: Path, target: str) -> Iterator[tuple[str, Path]]:
