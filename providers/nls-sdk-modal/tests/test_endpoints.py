@@ -65,6 +65,10 @@ def test_an_endpoint_from_cold_to_stopped(loopback: Loopback, tmp_path: Path, ro
             "nls-model": served[:32],
         }
         assert endpoint.models() == ["llm", f"quick.serve@{served[:12]}"]
+        [machine] = loopback.containers(app=app)
+        assert machine["scaling"] == [0, 1, 2], (
+            "none is kept warm, no more than one is paid for, and not for long"
+        )
         # Nobody asks for a while: the machine goes, the endpoint stays, and comes back for the next question.
         wait_for(lambda: not loopback.containers(app=app))
         assert provider.runs()[0].state == "ready"

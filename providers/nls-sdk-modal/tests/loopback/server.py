@@ -56,6 +56,7 @@ class Modal(Account, Builds, Volumes, Ambushes):
                 "gpus": fn.definition.resources.gpu_config.count,
                 "milli_cpu": [fn.definition.resources.milli_cpu, fn.definition.resources.milli_cpu_max],
                 "memory_mb": [fn.definition.resources.memory_mb, fn.definition.resources.memory_mb_max],
+                "scaling": [scale.min_containers, scale.max_containers, scale.scaledown_window],
                 "call": c.call_id,
                 "alive": c.is_alive,
                 "ready": c.ready,
@@ -63,6 +64,7 @@ class Modal(Account, Builds, Volumes, Ambushes):
             }
             for c in self.containers.values()
             for fn in [self.functions[c.fn_id]]
+            for scale in [fn.definition.autoscaler_settings]
         ]
         apps = {
             app_id: {"name": a.name, "deployed": a.deployed, "tags": a.tags, "state": a.state}
