@@ -6,6 +6,8 @@ import threading
 import time
 from uuid import uuid4
 
+from nls_sdk.errors import ProviderUnavailable
+
 from .volume import RunsVolume
 
 
@@ -22,12 +24,19 @@ class VolumeClock:
 
         Measured once, with a file that is written and removed; from then on this machine's stopwatch counts,
         which may stand still while it sleeps: what is judged too young meanwhile ends nothing too soon.
+
+        Raises:
+            ProviderUnavailable: The file is not to be seen yet.
         """
         with self._lock:
             if self._ahead is None:
                 path = f"clocks/{uuid4().hex}"
                 self._volume.write(path, b"now")
-                [entry] = self._volume.list(path)
-                self._ahead = entry.mtime - time.monotonic()
+                found, at = self._volume.list(path), time.monotonic()
                 self._volume.remove(path)
+                if not found:
+                    raise ProviderUnavailable(
+                        f"Volume {self._volume.name} does not show what was written to it."
+                    )
+                self._ahead = found[0].mtime - at
             return self._ahead + time.monotonic()
