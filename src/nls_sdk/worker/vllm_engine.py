@@ -13,11 +13,13 @@ import time
 from collections import deque
 from pathlib import Path
 
+import attrs
 import httpx
 
 from ..errors import RunFailed
 from ..events import Cancelled, Log
 from ..serve_config import ServeConfig
+from .loading import context_length
 from .serving import LOOPBACK, IdleClock, warm_up
 from .start_times import StartTimes
 from .telling import Tell
@@ -59,6 +61,8 @@ def serve_vllm(
     Raises:
         RunFailed: vLLM ended or did not answer; the message has its last words.
     """
+    # vLLM refuses a limit beyond the model's own.
+    config = attrs.evolve(config, max_length=min(config.max_length, context_length(model)))
     host, port = listener.getsockname()[:2]
     listener.close()
     secret = {"VLLM_API_KEY": key} if key else {}
