@@ -280,7 +280,7 @@ def test_health_and_models(running: Running) -> None:
     assert running.uses() == before + 4
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", KEY, f"bearer{KEY}"])
+@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", KEY, f"bearer{KEY}", f"Bearer {KEY}2"])
 def test_a_wrong_key_is_refused(running: Running, header: str | None) -> None:
     before = running.uses()
     url = running.client.base_url.join("/v1/chat/completions")
