@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from stub_server import HALF_JSON, Hang, Raw, Reply, StubServer, status
@@ -73,6 +74,35 @@ def test_the_key_is_hidden() -> None:
     endpoint = Endpoint("http://127.0.0.1:1/v1", api_key="sk-secret")
     assert "sk-secret" not in repr(endpoint)
     assert endpoint.api_key == "sk-secret"
+
+
+def test_what_a_url_may_hide_is_not_shown() -> None:
+    assert "pa55" not in repr(Endpoint("http://me:pa55@127.0.0.1:1/v1"))
+    with pytest.raises(ConfigError, match="is not a base URL") as caught:
+        Endpoint("http://127.0.0.1:1/v1?key=pa55")
+    assert "pa55" not in str(caught.value)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "60", None, True])
+def test_a_timeout_that_is_no_time_is_refused(timeout: Any) -> None:
+    with pytest.raises(ConfigError, match="timeout = "):
+        Endpoint("http://127.0.0.1:1/v1", timeout=timeout)
+
+
+@pytest.mark.parametrize("given", [{"url": None}, {"url": "http://127.0.0.1:1/v1", "api_key": 5}])
+def test_what_is_no_text_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigError, match="must be a str"):
+        Endpoint(**given)
+
+
+@pytest.mark.parametrize("question", [None, 5, b"q", ["q"]])
+def test_a_question_that_is_no_text_is_never_sent(question: Any) -> None:
+    with StubServer("lang:go") as server:
+        with pytest.raises(ConfigError, match="The question must be a str"):
+            Endpoint(server.url).translate(question)
+        with pytest.raises(ConfigError, match="The question must be a str"):
+            list(Endpoint(server.url).stream(question))
+        assert server.asked == []
 
 
 def test_a_server_that_is_not_ours_outlives_the_block() -> None:

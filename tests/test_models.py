@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 from stub_server import StubServer
 
@@ -12,6 +13,7 @@ from nls_sdk import Adapter, Dataset, Endpoint, MergedModel, ServeConfig, Traini
 from nls_sdk.artifacts import fingerprint
 from nls_sdk.errors import ArtifactError, ConfigError, RunCancelled, RunFailed, RunNameTaken
 from nls_sdk.events import Event, Failed, Log
+from nls_sdk.prompt import SYSTEM_PROMPT
 from nls_sdk.tasks import Serve, Task
 from nls_sdk.testing import FakeProvider
 
@@ -148,9 +150,13 @@ def test_adapters_are_served_beside_their_base(provider: FakeProvider, server: S
         Adapter(provider, name, "some/model", provider.keep({"adapter_config.json": name.encode()}))
         for name in ("a", "b")
     ]
+    others[1] = attrs.evolve(others[1], system="Be brief.")
     with base.deploy(adapters=others) as endpoint:
-        endpoint.of_model("b").translate("anything")
-        assert server.asked[-1].body["model"] == "b"
+        for name in ("b", "a"):
+            endpoint.of_model(name).translate("anything")
+        endpoint.of_model("b", system="Be long.").translate("anything")
+    told = [(asked.body["model"], asked.body["messages"][0]["content"]) for asked in server.asked]
+    assert told == [("b", "Be brief."), ("a", SYSTEM_PROMPT), ("b", "Be long.")]
     [task] = provider.submitted
     assert isinstance(task, Serve)
     assert [(one.name, one.artifact) for one in task.adapters] == [(o.name, o.artifact) for o in others]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 from stub_server import Asked, Raw, StubServer, completion, status
 
 from nls_sdk import Endpoint, Translation
-from nls_sdk.errors import ConfigError, EndpointUnavailable
+from nls_sdk.errors import ConfigError, EndpointError, EndpointUnavailable
 from nls_sdk.safe_decoding import fault_of, whole
 from nls_sdk.sourcegraph import grammar
 
@@ -58,6 +61,15 @@ def test_a_server_that_knows_no_grammar_leaves_the_answer_standing_with_its_faul
     assert answer.fault == fault_of(BAD) is not None
 
 
+def test_a_server_that_takes_no_notice_of_the_grammar_is_found_out() -> None:
+    with StubServer(BAD) as server:
+        answer = Endpoint(server.url).translate("q")
+        assert (answer, answer.refused, answer.fault) == (BAD, None, fault_of(BAD))
+        assert answer.tokens_out == 2, "both answers are counted"
+        under = Endpoint(server.url).translate("q", decoding="grammar")
+        assert (under, under.fault) == (BAD, fault_of(BAD))
+
+
 def test_a_second_request_that_fails_for_now_is_a_failure() -> None:
     with StubServer(BAD, status(500)) as server, pytest.raises(EndpointUnavailable):
         Endpoint(server.url).translate("q")
@@ -96,12 +108,19 @@ def test_the_level_is_looked_at_before_anything_is_sent() -> None:
         assert server.asked == []
 
 
-def events(*pieces: str, done: bool = True) -> Raw:
-    chunks = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
-    chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
-    chunks += [{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}}]
-    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + ["data: [DONE]\n\n"] * done
+def chunks(*values: Any, done: bool = True) -> Raw:
+    lines = [f"data: {json.dumps(value)}\n\n" for value in values] + ["data: [DONE]\n\n"] * done
     return Raw("".join(lines).encode(), content_type="text/event-stream")
+
+
+def piece(text: str) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": text}}]}
+
+
+def events(*pieces: str, done: bool = True) -> Raw:
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    usage = {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}}
+    return chunks(*map(piece, pieces), end, usage, done=done)
 
 
 def drained(endpoint: Endpoint, **how: str) -> tuple[list[str], Translation]:
@@ -129,10 +148,62 @@ def test_a_stream_can_be_under_the_grammar() -> None:
     assert (answer, answer.fault) == ("lang:go", None)
 
 
+def test_a_stream_under_the_grammar_that_is_no_query_says_so() -> None:
+    with StubServer(events("lang:", "pyt")) as server:
+        _, answer = drained(Endpoint(server.url), decoding="grammar")
+    assert answer.fault == fault_of("lang:pyt") is not None
+
+
+def test_a_stream_waits_for_a_server_that_is_starting() -> None:
+    with StubServer(status(503), events("lang:go")) as server:
+        assert drained(Endpoint(server.url, cold_timeout=10.0))[1] == "lang:go"
+        assert len(server.asked) == 2
+    with StubServer(status(503)) as server, pytest.raises(EndpointUnavailable, match="503"):
+        drained(Endpoint(server.url))
+
+
 def test_a_stream_that_breaks_off_is_no_answer() -> None:
     reply = events("lang:", done=False)
     with StubServer(reply) as server, pytest.raises(EndpointUnavailable, match="broke off"):
         drained(Endpoint(server.url))
+
+
+def test_a_stream_that_the_server_gave_up_is_no_answer_though_it_ends_as_one() -> None:
+    reply = chunks(piece("lang:"), {"error": {"message": "the engine died, key-1", "code": 500}})
+    with (
+        StubServer(reply) as server,
+        pytest.raises(EndpointUnavailable, match=r"the answer broke off: the engine died, \*\*\*"),
+    ):
+        drained(Endpoint(server.url, api_key="key-1"))
+
+
+@pytest.mark.parametrize("event", [{"choices": 5}, {"choices": [5]}, {"choices": [{"delta": 7}]}, [1]])
+def test_a_stream_of_something_else_is_refused(event: Any) -> None:
+    with StubServer(chunks(event)) as server, pytest.raises(EndpointError, match="not a stream"):
+        drained(Endpoint(server.url))
+
+
+def test_a_stream_that_nobody_reads_on_ends_the_connection() -> None:
+    gone = Event()
+
+    def answer(listener: socket.socket) -> None:
+        with listener.accept()[0] as client:
+            client.recv(65536)
+            event = f"data: {json.dumps(piece('lang:'))}\n\n"
+            head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+            client.sendall(f"{head}{len(event):x}\r\n{event}\r\n".encode())
+            client.settimeout(10)
+            while client.recv(65536):
+                pass
+            gone.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=answer, args=(listener,), daemon=True).start()
+        endpoint = Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        stream = endpoint.stream("q")
+        assert next(stream) == "lang:"
+        stream.close()
+        assert gone.wait(5)
 
 
 def test_a_refused_stream_is_the_refusal() -> None:

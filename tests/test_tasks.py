@@ -9,7 +9,7 @@ from nls_sdk import Recipe
 from nls_sdk.artifacts import Artifact
 from nls_sdk.rundir import RunDirectory
 from nls_sdk.serve_config import ServeConfig
-from nls_sdk.tasks import DryRun, Merge, Serve, Task, Train, dump_task, load_task
+from nls_sdk.tasks import DryRun, Merge, Serve, ServedAdapter, Task, Train, dump_task, load_task
 
 DATA = Artifact("artifacts/aa/data.jsonl", "aa", 10)
 BASE = Artifact("artifacts/bb", "bb", 20)
@@ -18,7 +18,13 @@ TASKS: list[Task] = [
     TRAIN,
     DryRun(name="first", base="Qwen/Qwen3-1.7B", data=DATA, recipe=Recipe(), stage="model"),
     Merge(name="first", base=BASE, adapter=Artifact("runs/first.train/adapter", "cc", 5)),
-    Serve(name="first", model=BASE, config=ServeConfig(port=8000), detached=True),
+    Serve(
+        name="first",
+        model=BASE,
+        config=ServeConfig(port=8000),
+        adapters=(ServedAdapter("x", BASE, "Be brief."),),
+        detached=True,
+    ),
 ]
 
 
@@ -68,6 +74,14 @@ def test_whether_a_server_is_detached_is_not_its_identity() -> None:
     serve = Serve(name="a", model=BASE)
     assert attrs.evolve(serve, detached=True).key == serve.key
     assert attrs.evolve(serve, config=ServeConfig(port=1)).key != serve.key
+
+
+def test_what_an_adapter_is_asked_with_is_not_a_servers_identity() -> None:
+    one, same, other = (
+        Serve(name="a", model=BASE, adapters=(ServedAdapter("x", Artifact("x", digest, 1), system),))
+        for digest, system in (("aa", "Be brief."), ("aa", "Be long."), ("bb", "Be brief."))
+    )
+    assert one.key == same.key != other.key
 
 
 @pytest.mark.parametrize("values", [{}, {"kind": "bake"}, {"kind": "merge", "name": "x"}])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import subprocess
+import sys
 import threading
 import time
+from typing import Any
 
 import pytest
-from stub_server import Reply, StubServer, status
+from stub_server import Raw, Reply, StubServer, status
 
 from nls_sdk import Endpoint, NlsError
 from nls_sdk.errors import ConfigError, EndpointError
@@ -72,9 +76,52 @@ def test_questions_without_end_are_taken_as_answers_are() -> None:
     assert len(taken) <= 3 + 2 * 2
 
 
-def test_no_concurrency_is_refused() -> None:
+@pytest.mark.parametrize("concurrency", [0, -1, 2.5, "2", None])
+def test_no_concurrency_is_refused(concurrency: Any) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        Endpoint("http://127.0.0.1:1/v1").translate_many(["q"], concurrency=0)
+        Endpoint("http://127.0.0.1:1/v1").translate_many(["q"], concurrency=concurrency)
+
+
+def test_one_text_is_not_asked_letter_by_letter() -> None:
+    with pytest.raises(ConfigError, match="one text"):
+        Endpoint("http://127.0.0.1:1/v1").translate_many("python files")
+
+
+def test_a_question_that_is_no_text_is_a_value_too() -> None:
+    with StubServer("lang:go") as server:
+        many = list(Endpoint(server.url).translate_many(["q", None]))  # type: ignore[list-item]  # that is what is tested
+        assert [asked.question for asked in server.asked] == ["q"]
+    assert many[0] == "lang:go"
+    assert isinstance(many[1], ConfigError)
+
+
+def test_nothing_more_is_asked_once_nobody_wants_the_answers() -> None:
+    busy = Raw(b"{}", 429, headers={"retry_after": "0.3"})
+    with StubServer(lambda question: "lang:go" if question == "a" else busy) as server:
+        answers = Endpoint(server.url).translate_many(["a", "b", "c", "d"], concurrency=2)
+        assert next(answers) == "lang:go"
+        answers.close()  # type: ignore[attr-defined]  # it is a generator
+        time.sleep(0.1)
+        asked = len(server.asked)
+        time.sleep(0.5)
+        assert len(server.asked) == asked
+
+
+def test_an_interrupted_process_ends_at_once_though_the_server_asks_to_wait() -> None:
+    code = "import sys; from nls_sdk import Endpoint; list(Endpoint(sys.argv[1]).translate_many(['a', 'b']))"
+    with StubServer(Raw(b"{}", 429, headers={"retry_after": "60"})) as server:
+        child = subprocess.Popen([sys.executable, "-c", code, server.url], stderr=subprocess.PIPE, text=True)
+        try:
+            deadline = time.monotonic() + 30
+            while not server.asked and time.monotonic() < deadline:
+                time.sleep(0.02)
+            time.sleep(0.2)
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=10)
+        finally:
+            child.kill()
+            child.wait()
+    assert "KeyboardInterrupt" in said
 
 
 def test_another_model_of_the_server_is_asked_by_its_name_and_stops_nothing() -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 from attrs import field, frozen
 
 from .connections import open_pool, origin_of, place_of
-from .errors import ConfigError, EndpointError, EndpointUnavailable
+from .errors import ConfigError, EndpointError, EndpointUnavailable, require
 from .prompt import Message
 from .translator import Translation
 
@@ -37,7 +37,7 @@ class Chat:
 
     Attributes:
         place: Base URL of the API, without user and password.
-        timeout: Seconds until a request is given up.
+        timeout: Seconds of silence after which a request is given up.
     """
 
     place: str
@@ -83,7 +83,7 @@ class Chat:
                     if line == "data: [DONE]":
                         ended = True  # and what is left is read, so that the connection can be used again
                     elif line.startswith("data:") and not ended:
-                        yield _event(line.removeprefix("data:"), self.place)
+                        yield _event(line.removeprefix("data:"), self)
             finally:
                 if not ended:
                     reply.close()
@@ -161,11 +161,13 @@ def connect(url: str, *, api_key: str | None = None, timeout: float) -> Chat:
     Args:
         url: Base URL of an OpenAI-compatible API, ending in `/v1`.
         api_key: What the server asks for; None when it asks for nothing.
-        timeout: Seconds until a request is given up.
+        timeout: Seconds of silence after which a request is given up.
 
     Raises:
-        ConfigError: The URL is not one, or the key cannot be sent.
+        ConfigError: The URL or the timeout is not one, or the key cannot be sent.
     """
+    if api_key is not None:
+        require(api_key, str, "The API key", "It is the text that the server was started with.")
     pool = open_pool(url, timeout=timeout)
     place = place_of(url)
     if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
@@ -257,11 +259,11 @@ def ask_in_pieces(
     for event in client.stream("/chat/completions", body, model):
         told["model"] = _text(event.get("model")) or told["model"]
         usage = event.get("usage") or usage
-        for choice in event.get("choices") or ():
-            told["finish_reason"] = _text(choice.get("finish_reason")) or told["finish_reason"]
-            if isinstance(piece := (choice.get("delta") or {}).get("content"), str) and piece:
-                pieces.append(piece)
-                yield piece
+        piece, reason = _delta(event, client.place)
+        told["finish_reason"] = reason or told["finish_reason"]
+        if piece:
+            pieces.append(piece)
+            yield piece
     return Translation(
         "".join(pieces).strip(),
         seconds=perf_counter() - started,
@@ -282,10 +284,24 @@ def _lines(reply: BaseHTTPResponse, place: str) -> Iterator[str]:
         yield from (line.decode("utf-8", "replace").rstrip("\r") for line in lines)
 
 
-def _event(text: str, place: str) -> dict[str, Any]:
+def _event(text: str, client: Chat) -> dict[str, Any]:
     try:
-        return dict(json.loads(text))
+        event = dict(json.loads(text))
     except (ValueError, TypeError, RecursionError):
+        raise EndpointError(f"{client.place}: the answer is not a stream of completions.") from None
+    if event.get("error"):
+        # The status was sent long ago, and a server ends such a stream as it ends a whole one.
+        said = client.mask(_said(text.encode()))[:300]
+        raise EndpointUnavailable(f"{client.place}: the answer broke off: {said}")
+    return event
+
+
+def _delta(event: Mapping[str, Any], place: str) -> tuple[str | None, str | None]:
+    """The piece of text, and the reason why it is the last, that an event tells."""
+    try:
+        choice = (event.get("choices") or [{}])[0]
+        return _text((choice.get("delta") or {}).get("content")), _text(choice.get("finish_reason"))
+    except (TypeError, AttributeError, LookupError):
         raise EndpointError(f"{place}: the answer is not a stream of completions.") from None
 
 

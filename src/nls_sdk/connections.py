@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .errors import ConfigError
+from .errors import ConfigError, require
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -15,18 +15,23 @@ if TYPE_CHECKING:
 CONNECTIONS = 256
 """Connections that are kept open for the next request."""
 
+_LONGEST = 1_000_000
+_EXAMPLE = "It looks like http://127.0.0.1:8000/v1."
+
 
 def open_pool(url: str, *, timeout: float) -> PoolManager:
     """Connections to a server: directly to one on this machine, else by way of the environment's proxy.
 
     Args:
         url: A URL of the server.
-        timeout: Seconds until a request is given up.
+        timeout: Seconds of silence after which a request is given up.
 
     Raises:
-        ConfigError: The URL is not one.
+        ConfigError: The URL is not one, or the timeout is no time.
     """
     host, place = _host(url), place_of(url)
+    if type(timeout) not in (int, float) or not 0 < timeout <= _LONGEST:
+        raise ConfigError(f"timeout = {timeout!r}, but it must be seconds, above 0 and at most {_LONGEST:,}.")
     import urllib3
 
     options: dict[str, Any] = {"timeout": timeout, "maxsize": CONNECTIONS, "block": False}
@@ -50,14 +55,16 @@ def origin_of(url: str) -> tuple[str, str | None, int | None]:
 
 def _host(url: str) -> str:
     try:
+        require(url, str, "The URL", _EXAMPLE)
         parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+        more = parts.query or parts.fragment
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not more:
             return parts.hostname
     except ValueError:
         pass
-    raise ConfigError(
-        f"{url.rpartition('@')[2]!r} is not a base URL.", hint="It looks like http://127.0.0.1:8000/v1."
-    )
+    # What may be a secret is not repeated.
+    shown = url.rpartition("@")[2].partition("?")[0]
+    raise ConfigError(f"{shown!r} is not a base URL.", hint=_EXAMPLE)
 
 
 def _proxy(place: str, host: str) -> str | None:

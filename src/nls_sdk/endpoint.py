@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .chat import ask, ask_in_pieces, connect, list_models
-from .errors import ConfigError, EndpointError, EndpointUnavailable, NlsError
-from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, prompt
+from .errors import ConfigError, EndpointError, EndpointUnavailable, NlsError, require
+from .prompt import CHAT_TEMPLATE_KWARGS, SYSTEM_PROMPT, Message, prompt
 from .retry import retry
 from .safe_decoding import LEVELS, Decoding, fault_of, under_grammar, whole
 from .translator import Translation
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _STARTING = 503
 _COLD_PAUSE = 0.5
+_SPENT = ("seconds", "server_seconds", "tokens_in", "tokens_out")
 
 T = TypeVar("T")
 
@@ -46,6 +49,7 @@ class Endpoint:
         model: str = "llm",
         name: str = "Fine-tuned",
         system: str = SYSTEM_PROMPT,
+        systems: Mapping[str, str] | None = None,
         max_tokens: int = 128,
         decoding: Decoding = "checked",
         timeout: float = 60.0,
@@ -60,9 +64,10 @@ class Endpoint:
             model: The model's name in that API.
             name: What reports call it.
             system: The system message of every request; it must be the one of the training data.
+            systems: Those of other models of the same server, by name; see `of_model`.
             max_tokens: Tokens of the longest answer.
             decoding: How safely it is asked; each of its calls may say otherwise.
-            timeout: Seconds until a request is given up.
+            timeout: Seconds of silence after which a request is given up.
             cold_timeout: Seconds to wait for a server that answers 503 because it is scaled to zero.
             run: The run that serves it.
 
@@ -77,6 +82,7 @@ class Endpoint:
         self.keep = False
         self._key = api_key
         self._system = system
+        self._systems = dict(systems or {})
         self._max_tokens = max_tokens
         self._cold_timeout = cold_timeout
         self._client = connect(url, api_key=api_key, timeout=timeout)
@@ -97,18 +103,19 @@ class Endpoint:
 
         Returns:
             The query, with the time it took. Of a `checked` one whose first answer Sourcegraph would refuse,
-            `fault` says why and `refused` is that answer; a server that knows no grammar leaves it standing.
+            `fault` says why and `refused` is that answer; a server that knows no grammar leaves it standing,
+            with its `fault`, and has one told under `grammar` too.
 
         Raises:
             EndpointUnavailable: The server did not answer; asking again may help.
             EndpointError: It refused the request, or its answer is not one.
-            ConfigError: There is no such level of decoding.
+            ConfigError: There is no such level of decoding, or the question is no text.
         """
         match _level(decoding or self.decoding):
             case "free":
                 return self._ask(question)
             case "grammar":
-                return whole(self._ask(question, **under_grammar()))
+                return self._under_grammar(question)
             case "checked":
                 return self._checked(question)
 
@@ -127,35 +134,55 @@ class Endpoint:
             decoding: How safely, in place of the endpoint's own level.
 
         Raises:
-            ConfigError: `concurrency` is below 1, or there is no such level of decoding.
+            ConfigError: `concurrency` is below 1, there is no such level of decoding, or the questions are
+                one text.
         """
-        if concurrency < 1:
-            raise ConfigError(f"concurrency = {concurrency!r}, but it must be at least 1.")
+        if type(concurrency) is not int or concurrency < 1:
+            raise ConfigError(f"concurrency = {concurrency!r}, but it must be a whole number, at least 1.")
+        if isinstance(questions, str):
+            raise ConfigError(
+                "questions is one text, each letter of which would be asked.",
+                hint="Give a list of questions, or ask one with translate.",
+            )
         level = _level(decoding or self.decoding)
+        stopped = Event()
+
+        def attempt(question: str) -> Translation:
+            if stopped.is_set():
+                raise EndpointError("Nobody waits for the answer any more.")
+            return self.translate(question, decoding=level)
 
         def one(question: str) -> Translation | NlsError:
             try:
-                return retry(lambda: self.translate(question, decoding=level))
+                return retry(lambda: attempt(question))
             except NlsError as error:
                 return error
 
-        return _in_order(one, questions, concurrency)
+        return _in_order(one, questions, concurrency, stopped)
 
     def stream(self, question: str, *, decoding: Decoding | None = None) -> Generator[str, None, Translation]:
         """The model's query in pieces, as they are written; the generator's value is the whole `Translation`.
 
-        What was shown cannot be taken back, so that `checked` only says in `fault` what is wrong.
+        What was shown cannot be taken back, so that `checked` only says in `fault` what is wrong, and so does
+        `grammar` of an answer that the limit of tokens cut. Where the server is starting, its start is waited
+        for first.
 
         Raises:
             EndpointUnavailable: The server did not answer, or broke off; asking again may help.
             EndpointError: It refused the request, or its answer is not one.
+            ConfigError: There is no such level of decoding, or the question is no text.
         """
         level = _level(decoding or self.decoding)
-        fields = under_grammar() if level == "grammar" else {}
-        answer = yield from ask_in_pieces(
-            self._client, self.model, [*prompt(question, system=self._system)], **self._options, **fields
-        )
-        return answer.but(fault=fault_of(answer)) if level == "checked" else answer
+        options = self._options | (under_grammar() if level == "grammar" else {})
+        messages = self._messages(question)
+        deadline = self._deadline
+        while True:
+            try:
+                answer = yield from ask_in_pieces(self._client, self.model, messages, **options)
+            except EndpointUnavailable as error:
+                _await_start(error, deadline)  # It has a status only where nothing was shown yet.
+            else:
+                return answer if level == "free" else answer.but(fault=fault_of(answer))
 
     def of_model(self, model: str, *, system: str | None = None) -> Endpoint:
         """Another model of the same server, such as an adapter that was deployed beside its base.
@@ -164,11 +191,12 @@ class Endpoint:
 
         Args:
             model: The model's name in the API.
-            system: The system message that it was trained with, when it is another.
+            system: The system message that it was trained with. An adapter's own is known where it was
+                deployed by us; of any other model it is taken to be this one's.
         """
         other = copy.copy(self)
         other.model, other.name, other.keep = model, model, True
-        other._system = self._system if system is None else system
+        other._system = self._systems.get(model, self._system) if system is None else system
         return other
 
     def models(self) -> list[str]:
@@ -189,34 +217,42 @@ class Endpoint:
         if fault is None:
             return first
         try:
-            second = whole(self._ask(question, **under_grammar()))
+            second = self._under_grammar(question)
         except EndpointUnavailable:
             raise
         except EndpointError:
             return first.but(fault=fault)
-        return second.but(
-            seconds=_sum(first.seconds, second.seconds),
-            server_seconds=_sum(first.server_seconds, second.server_seconds),
-            tokens_in=_sum(first.tokens_in, second.tokens_in),
-            tokens_out=_sum(first.tokens_out, second.tokens_out),
-            fault=fault,
-            refused=str(first),
-        )
+        spent = {name: _sum(getattr(first, name), getattr(second, name)) for name in _SPENT}
+        if second.fault is not None:
+            return first.but(fault=fault, **spent)
+        return second.but(fault=fault, refused=str(first), **spent)
+
+    def _under_grammar(self, question: str) -> Translation:
+        answer = whole(self._ask(question, **under_grammar()))
+        # Many servers pass over a field that they do not know.
+        return answer.but(fault=fault_of(answer))
 
     def _ask(self, question: str, **fields: Any) -> Translation:
-        messages = [*prompt(question, system=self._system)]
+        messages = self._messages(question)
         return self._awaited(lambda: ask(self._client, self.model, messages, **self._options, **fields))
+
+    def _messages(self, question: str) -> list[Message]:
+        require(question, str, "The question", "Ask in plain English.")
+        return prompt(question, system=self._system)
 
     def _awaited(self, request: Callable[[], T]) -> T:
         """What a request brings, and before it the wait for a server that is starting."""
-        deadline = time.monotonic() + self._cold_timeout
+        deadline = self._deadline
         while True:
             try:
                 return request()
             except EndpointUnavailable as error:
-                if error.status != _STARTING or time.monotonic() > deadline:
-                    raise
-            time.sleep(_COLD_PAUSE)
+                _await_start(error, deadline)
+
+    @property
+    def _deadline(self) -> float:
+        """Until when the start of a server is waited for."""
+        return time.monotonic() + self._cold_timeout
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -255,7 +291,14 @@ class Endpoint:
             self.stop()
 
     def __repr__(self) -> str:
-        return f"<Endpoint {self.url} model={self.model!r}>"
+        return f"<Endpoint {self._client.place} model={self.model!r}>"
+
+
+def _await_start(error: EndpointUnavailable, deadline: float) -> None:
+    """Wait a little for a server that is starting, until the deadline; raise any other error."""
+    if error.status != _STARTING or time.monotonic() > deadline:
+        raise error
+    time.sleep(_COLD_PAUSE)
 
 
 def _level(decoding: Decoding) -> Decoding:
@@ -270,16 +313,38 @@ def _sum(one: Any, other: Any) -> Any:
     return None if one is None or other is None else one + other
 
 
-def _in_order(work: Callable[[str], T], items: Iterable[str], concurrency: int) -> Iterator[T]:
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="nls-endpoint")
+def _in_order(
+    work: Callable[[str], T], items: Iterable[str], concurrency: int, stopped: Event
+) -> Iterator[T]:
+    """What comes of the items, in their order; `stopped` is set when nobody wants any more.
+
+    An executor's threads would hold the process back until the last retry; these do not.
+    """
+    todo: SimpleQueue[tuple[str, Future[T]] | None] = SimpleQueue()
     under_way: deque[Future[T]] = deque()
+    threads = 0
+
+    def run() -> None:
+        while (given := todo.get()) is not None:
+            item, future = given
+            try:
+                future.set_result(work(item))
+            except BaseException as error:  # whatever it is, somebody is waiting for an answer
+                future.set_exception(error)
+
     try:
         for item in items:
-            under_way.append(pool.submit(work, item))
+            if threads < concurrency:
+                Thread(target=run, name=f"nls-endpoint-{threads}", daemon=True).start()
+                threads += 1
+            under_way.append(Future())
+            todo.put((item, under_way[-1]))
             # Twice as many, or a slow answer at the head would leave threads idle.
             if len(under_way) >= 2 * concurrency:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        stopped.set()
+        for _ in range(threads):
+            todo.put(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -158,7 +159,7 @@ class MergedModel:
                 f"The adapter {adapter.name} was trained on another model than {self.name}.",
                 hint="Serve adapters beside their base: `MergedModel.untuned(base_model, provider)`.",
             )
-        return ServedAdapter(adapter.name, adapter.artifact)
+        return ServedAdapter(adapter.name, adapter.artifact, adapter.system)
 
     def _lives(self) -> bool:
         records = {record.run_id: record for record in retry(self.provider.runs)}
@@ -193,7 +194,7 @@ class MergedModel:
             private: Whether a repository that is made is private.
 
         Raises:
-            ArtifactError: The folder exists, or there is nothing to copy.
+            ArtifactError: The folder exists, or there is nothing to copy or to quantize.
             ConfigError: torch or huggingface_hub is needed and is not here, or the hub refuses.
             ProviderUnavailable: The hub did not answer; the folder stays.
         """
@@ -202,7 +203,11 @@ class MergedModel:
         quantize = _quantizer() if precision == "fp8" else None
         folder = self.pull(to)
         if quantize is not None:
-            quantize(folder)
+            try:
+                quantize(folder)
+            except BaseException:
+                shutil.rmtree(folder)
+                raise
         text = card(self.name, base, self.system, precision)
         (folder / "README.md").write_text(text, "utf-8")
         if push_to is not None:
@@ -236,7 +241,8 @@ def serve_run(provider: Provider, run_id: str, task: Serve, **endpoint: Any) -> 
     def finish(event: Ready | Succeeded) -> Endpoint:
         assert isinstance(event, Ready)
         key = retry(lambda: provider.api_key(run_id))
-        options = {"system": task.system, "cold_timeout": _COLD_TIMEOUT, **endpoint}
+        systems = {adapter.name: adapter.system for adapter in task.adapters}
+        options = {"system": task.system, "systems": systems, "cold_timeout": _COLD_TIMEOUT, **endpoint}
         return Endpoint(event.url, api_key=key, model=event.model, run=run, **options)
 
     run: Run[Endpoint] = Run(provider, run_id, finish)

@@ -137,10 +137,12 @@ class ServedAdapter:
     Attributes:
         name: Its name in the API.
         artifact: The adapter's folder, in PEFT's format.
+        system: The system message that it was trained with.
     """
 
     name: str
     artifact: Artifact
+    system: str = SYSTEM_PROMPT
 
 
 @frozen(kw_only=True)
@@ -164,6 +166,12 @@ class Serve(_Task):
     adapters: tuple[ServedAdapter, ...] = ()
     detached: bool = False
     system: str = SYSTEM_PROMPT
+
+    def decisive(self) -> dict[str, Any]:
+        """As of any task; what an adapter is asked with decides nothing at the server either."""
+        values = super().decisive()
+        adapters = [{k: v for k, v in one.items() if k not in self._incidental} for one in values["adapters"]]
+        return {**values, "adapters": adapters}
 
     @property
     def served_as(self) -> str:

@@ -109,6 +109,20 @@ def test_no_guess_is_beyond_the_models_length() -> None:
     assert Drafter(config).propose([[1]], np.array([10]), row) == [[]]
 
 
+def test_never_more_is_known_than_may_be_however_often_it_was_seen() -> None:
+    known = Continuations(most=50)
+    for token in range(200):
+        for _ in range(token % 5 + 1):
+            known.learn([1000 + token, token], new=1)
+    assert len(known) <= 50
+    for _ in range(100):
+        known.learn([7, 8], new=1)
+    for token in range(200, 400):
+        known.learn([1000 + token, token], new=1)
+        known.learn([1000 + token, token], new=1)
+    assert known.likeliest([7])[0] == 8, "what is seen most often stays"
+
+
 def test_what_was_seen_once_is_forgotten_when_too_much_is_known() -> None:
     known = Continuations(most=8)
     known.learn([1, 2], new=1)

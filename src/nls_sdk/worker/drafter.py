@@ -53,7 +53,7 @@ class Continuations:
     """Which token followed up to three others, in the answers seen so far.
 
     Args:
-        most: Contexts to remember; above it those seen once are forgotten.
+        most: Contexts to remember; above it the half seen least is forgotten.
     """
 
     def __init__(self, most: int = _MANY) -> None:
@@ -70,7 +70,16 @@ class Continuations:
                     followers = self._after[context] = _Followers(text[at])
                 followers.add(text[at])
         if len(self._after) > self._most:
-            self._after = {context: found for context, found in self._after.items() if found.total > 1}
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget half or more, those seen least, so that it is long until the next time."""
+        times = sorted(found.total for found in self._after.values())
+        least = times[len(times) // 2]
+        self._after = {context: found for context, found in self._after.items() if found.total > least}
+
+    def __len__(self) -> int:
+        return len(self._after)
 
     def likeliest(self, text: Sequence[int]) -> tuple[int | None, int, float]:
         """The token that followed most often, the length of the context it is known by, and its share."""
