@@ -177,6 +177,10 @@ def test_an_adapter_of_another_model_is_refused_before_anything_is_submitted(pro
     foreign = Adapter(provider, "a", "other/model", provider.keep({"adapter_config.json": b"1"}))
     with pytest.raises(ConfigError, match="trained on another model"):
         base.deploy(adapters=[foreign])
+    elsewhere = FakeProvider()
+    elsewhere.name = "elsewhere"
+    with pytest.raises(ConfigError, match="lies at elsewhere, not at fake"):
+        base.deploy(adapters=[attrs.evolve(foreign, base="some/model", provider=elsewhere)])
     llm = Adapter(provider, "llm", "some/model", provider.keep({"adapter_config.json": b"1"}))
     with pytest.raises(ConfigError, match="cannot both be called 'llm'"):
         base.deploy(adapters=[llm])

@@ -127,6 +127,12 @@ def test_no_such_precision_is_told_before_anything_is_copied(model: MergedModel,
     assert not (tmp_path / "out").exists()
 
 
+def test_an_export_is_pushed_where_it_is_told_to(model: MergedModel, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'acme/two/parts' is no repository's id"):
+        model.export(tmp_path / "out", push_to="acme/two/parts")
+    assert (tmp_path / "out" / "README.md").exists()
+
+
 def test_what_cannot_be_quantized_leaves_no_folder(model: MergedModel, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     with pytest.raises(ArtifactError, match="no weights"):

@@ -50,6 +50,9 @@ def test_an_unknown_key_is_refused_by_name() -> None:
         ("max_length", 1),
         ("warmup_ratio", 1.0),
         ("gradient_checkpointing", "yes"),
+        ("target_modules", " "),
+        ("target_modules", "q_proj,"),
+        ("target_modules", "all-linear, q_proj"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key(key: str, value: object) -> None:

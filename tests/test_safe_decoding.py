@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -179,6 +181,29 @@ def test_a_stream_that_the_server_gave_up_is_no_answer_though_it_ends_as_one() -
 def test_a_stream_of_something_else_is_refused(event: Any) -> None:
     with StubServer(chunks(event)) as server, pytest.raises(EndpointError, match="not a stream"):
         drained(Endpoint(server.url))
+
+
+def test_a_stream_that_nobody_reads_on_ends_the_connection() -> None:
+    gone = Event()
+
+    def answer(listener: socket.socket) -> None:
+        with listener.accept()[0] as client:
+            client.recv(65536)
+            event = f"data: {json.dumps(piece('lang:'))}\n\n"
+            head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+            client.sendall(f"{head}{len(event):x}\r\n{event}\r\n".encode())
+            client.settimeout(10)
+            while client.recv(65536):
+                pass
+            gone.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=answer, args=(listener,), daemon=True).start()
+        endpoint = Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        stream = endpoint.stream("q")
+        assert next(stream) == "lang:"
+        stream.close()
+        assert gone.wait(5)
 
 
 def test_a_refused_stream_is_the_refusal() -> None:

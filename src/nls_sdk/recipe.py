@@ -107,6 +107,11 @@ class Recipe:
         return target
 
     @property
+    def layers(self) -> list[str]:
+        """The names in `target_modules`; `all-linear` stands alone, for all of them."""
+        return _names(self.target_modules)
+
+    @property
     def effective_batch_size(self) -> int:
         """Examples in one optimizer step."""
         return self.per_device_batch_size * self.gradient_accumulation_steps
@@ -161,6 +166,10 @@ def settle(value: attrs.AttrsInstance, rules: Rules, error: type[NlsError]) -> N
             raise error(f"{owner}: {name} = {getattr(value, name)!r}, but it must be {rule}.")
 
 
+def _names(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",")]
+
+
 _KINDS: dict[type, str] = {
     float: "a finite number",
     int: "a whole number",
@@ -170,7 +179,10 @@ _KINDS: dict[type, str] = {
 
 _RULES: Rules = {
     "base_model": (lambda v: bool(v.strip()), "a hub id or a folder"),
-    "target_modules": (lambda v: bool(v.strip()), "'all-linear' or names of layers"),
+    "target_modules": (
+        lambda v: all(_names(v)) and ("all-linear" not in _names(v) or len(_names(v)) == 1),
+        "'all-linear' alone, or names of layers with commas between",
+    ),
     "lora_r": (lambda v: v >= 1, "at least 1"),
     "lora_alpha": (lambda v: v >= 1, "at least 1"),
     "lora_dropout": (lambda v: 0 <= v < 1, "from 0 to below 1"),

@@ -61,6 +61,18 @@ def test_one_matrix_that_was_not_merged_is_found_out(model: Any, tokenizer: Any)
         compare(model, expected)
 
 
+def test_another_token_than_any_that_was_likely_is_found_out(tmp_path: Path, tokenizer: Any) -> None:
+    model = AutoModelForCausalLM.from_pretrained(make_model(tmp_path / "m", spread=0.2, tied=False))
+    [expected] = answers(model, tokenizer, ASKED[:1])
+    with torch.no_grad():
+        logits = model(torch.tensor([expected.ids])).logits[0, expected.start - 1 : -1]
+        logits[:, expected.tokens.unique()] = float("inf")
+        unlikely = int(logits.min(0).values.argmin())
+        model.lm_head.weight[unlikely] *= -9
+    with pytest.raises(RunFailed, match="otherwise than base and adapter do: it holds another token"):
+        compare(model, [expected])
+
+
 def test_a_template_that_thinks_is_named(folder: Path, tokenizer: Any) -> None:
     served = AutoTokenizer.from_pretrained(folder)
     with pytest.raises(RunFailed, match="Cause: template"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -11,19 +12,19 @@ import torch
 from peft import get_peft_model
 from stand_ins import QWEN3_1_7B
 from torch._dynamo.utils import counters
-from transformers import Qwen3Config
+from transformers import AutoConfig, AutoModelForCausalLM, Qwen3Config
 
 from nls_sdk import Recipe
 from nls_sdk.errors import ConfigError, RunFailed
 from nls_sdk.worker.data import Row
-from nls_sdk.worker.devices import choose_device
+from nls_sdk.worker.devices import choose_device, peak_of
 from nls_sdk.worker.lean.adapter import FlatAdapter
 from nls_sdk.worker.lean.attention import PaddedAttention
 from nls_sdk.worker.lean.batch import Fields, Shape, pack, shared_start
-from nls_sdk.worker.lean.decoder import Decoder
+from nls_sdk.worker.lean.decoder import Decoder, unfit
 from nls_sdk.worker.lean.loader import Packer
 from nls_sdk.worker.lean.means import WITHOUT, Means, choose
-from nls_sdk.worker.lean.memory import most_tokens, predict
+from nls_sdk.worker.lean.memory import key_bytes, most_tokens, predict, token_bytes
 from nls_sdk.worker.lean.shapes import fit, plan, split
 from nls_sdk.worker.lean.step import LeanStep
 from nls_sdk.worker.loading import load_model, load_tokenizer
@@ -199,9 +200,22 @@ def test_memory_is_predicted_as_measured_on_an_h200(shape: Shape, measured: floa
         trained=17_432_576,
         shape=shape,
         means=GPU_MEANS,
+        dtype=torch.bfloat16,
     )
     assert memory.total == pytest.approx(measured, rel=0.05)
     assert str(memory).endswith(f"logits {memory.logits / 1e9:.1f})")
+
+
+def test_a_token_in_float32_is_counted_as_twice_one_in_bfloat16() -> None:
+    config = Qwen3Config(**QWEN3_1_7B)
+    for count in (token_bytes, key_bytes):
+        assert count(config, PLAIN, torch.float32) == 2 * count(config, PLAIN, torch.bfloat16)
+    wide, narrow = (
+        predict(config, weights=0, trained=0, shape=Shape(704, 224, 8, 111), means=PLAIN, dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert wide.activations == 2 * narrow.activations
+    assert wide.logits == 12 * 151_936 * 224
 
 
 def test_no_room_for_the_longest_example_is_told_with_numbers() -> None:
@@ -225,6 +239,55 @@ def test_a_name_that_is_no_means_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ConfigError, match=f"{WITHOUT}: unknown key 'graph'") as told:
         choose(choose_device("cpu"), torch.float32, Recipe())
     assert told.value.hint == "Did you mean 'graphs'?"
+
+
+def test_a_rank_that_joins_badly_and_a_wide_dtype_leave_means_out_with_reasons() -> None:
+    means, reasons = choose(torch.device("cuda"), torch.float32, Recipe(lora_r=3))
+    assert (means.shared, means.joined, means.flash, means.graphs) == (True, False, False, False)
+    assert "joined: lora_r is not a multiple of 8" in reasons
+    assert "flash: it does not compute in float32" in reasons
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"hidden_act": "gelu"}, "its activation is gelu"),
+        ({"mlp_bias": True}, "its MLP has biases"),
+        ({"attention_dropout": 0.1}, "attention dropout"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "has a window"),
+        (
+            {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},
+            "rope_type dynamic",
+        ),
+    ],
+)
+def test_a_decoder_that_is_otherwise_is_unfit(changes: dict[str, Any], reason: str) -> None:
+    config = AutoConfig.for_model(
+        "llama",
+        vocab_size=32,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        **changes,
+    )
+    assert reason in (unfit(AutoModelForCausalLM.from_config(config)) or "fit")
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA A10G", 70e12),
+        ("NVIDIA L40", 181e12),
+        ("NVIDIA RTX A1000", None),
+    ],
+)
+def test_a_gpus_peak_is_found_by_whole_words_of_its_name(name: str, peak: float | None) -> None:
+    assert peak_of(name) == peak
 
 
 def test_the_share_of_the_peak_is_told_where_it_is_known() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from nls_sdk.worker import decoding, server  # noqa: E402  # after the check for
 KEY = "a-key"
 SERVED_AS = "first.serve@3fa9c1d20b77"
 MAX_LEN = 256
+GRAMMAR = {"grammar": 'start: "lang:go"'}
 SYSTEM = {"role": "system", "content": "Turn the question into a query and say nothing else, please."}
 TEMPLATE = """\
 {%- for m in messages %}<|im_start|>{{ m.role }}
@@ -278,7 +280,7 @@ def test_health_and_models(running: Running) -> None:
     assert running.uses() == before + 4
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", KEY, f"bearer{KEY}"])
+@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", KEY, f"bearer{KEY}", f"Bearer {KEY}2"])
 def test_a_wrong_key_is_refused(running: Running, header: str | None) -> None:
     before = running.uses()
     url = running.client.base_url.join("/v1/chat/completions")
@@ -309,6 +311,9 @@ def test_a_wrong_key_is_refused(running: Running, header: str | None) -> None:
         ({"chat_template_kwargs": []}, 200),
         ({"chat_template_kwargs": [1]}, 400),
         ({"chat_template_kwargs": {"chat_template": "x"}}, 400),
+        ({"structured_outputs": {"json": {}}}, 400),
+        ({"structured_outputs": {"grammar": "start: ["}}, 400),
+        ({"structured_outputs": GRAMMAR, "temperature": 1.0}, 400),
     ],
 )
 def test_bad_requests_get_openai_errors(running: Running, fields: dict[str, Any], status: int) -> None:
@@ -316,6 +321,26 @@ def test_bad_requests_get_openai_errors(running: Running, fields: dict[str, Any]
     assert answer.status_code == status
     if status != 200:
         assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_an_answer_is_within_the_grammar(running: Running) -> None:
+    pytest.importorskip("llguidance")
+    answer = running.post(structured_outputs=GRAMMAR).json()["choices"][0]
+    assert (answer["message"]["content"], answer["finish_reason"]) == ("lang:go", "stop")
+
+
+def test_the_engine_which_may_be_at_work_has_no_part_in_reading_a_request(model_dir: Path) -> None:
+    pytest.importorskip("llguidance")
+    model = server.ChatModel(model_dir, None, {})
+    model.engine.close()
+    assert model.job(body("x", structured_outputs=GRAMMAR)) is not None
+
+
+def test_without_llguidance_grammars_are_refused(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    model = server.ChatModel(model_dir, None, {})
+    with pytest.raises(server.ApiError, match="knows no grammars"):
+        model.job(body("x", structured_outputs=GRAMMAR))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000])

@@ -13,11 +13,13 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from nls_sdk import Dataset, Recipe
+from nls_sdk.errors import RecipeError
 from nls_sdk.prompt import CHAT_TEMPLATE_KWARGS
 from nls_sdk.worker.data import Row, tokenize
 from nls_sdk.worker.loading import load_model, load_tokenizer
 from nls_sdk.worker.meter import Meter
 from nls_sdk.worker.sampling import StepSampler
+from nls_sdk.worker.trainer import sft_config
 from nls_sdk.worker.training import Workshop, open_trainer
 
 CPU = torch.device("cpu")
@@ -88,6 +90,18 @@ def test_the_recipe_is_what_trl_and_peft_are_told(shop: Workshop, tmp_path: Path
     assert args.report_to == []
     adapter = trainer.model.peft_config["default"]
     assert (adapter.r, adapter.lora_alpha, adapter.target_modules) == (16, 32, {"q_proj", "v_proj"})
+
+
+def test_processes_share_trls_steps_evenly_or_not_at_all(tmp_path: Path) -> None:
+    def shares(batch: int, accumulation: int) -> tuple[int, int]:
+        recipe = Recipe(per_device_batch_size=batch, gradient_accumulation_steps=accumulation)
+        args = sft_config(recipe, tmp_path, torch.float32, CPU, processes=2)
+        return args.per_device_train_batch_size, args.gradient_accumulation_steps
+
+    assert shares(3, 4) == (3, 2)
+    assert shares(4, 3) == (2, 3)
+    with pytest.raises(RecipeError, match="2 processes cannot share steps of 3 x 5 examples evenly"):
+        shares(5, 3)
 
 
 class TestStepSampler:

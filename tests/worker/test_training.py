@@ -42,6 +42,10 @@ def test_an_adapter_is_trained(home: Home, recipe: Recipe, told: list[Event]) ->
     assert end.metrics["examples"] == 80
     assert end.metrics["steps"] == STEPS
     assert progress[-1].seconds_left == 0
+    assert end.metrics["examples_per_second"] == pytest.approx(80 / end.metrics["seconds"])
+    assert end.metrics["tokens_per_second"] == pytest.approx(end.metrics["tokens"] / end.metrics["seconds"])
+    paces = [(e.examples_per_second, e.tokens_per_second) for e in progress]
+    assert all(slow and fast and 20 < fast / slow < 200 for slow, fast in paces), "tokens of an example"
 
     folder = home.path / end.outputs["adapter"].path
     assert sorted(file.name for file in folder.iterdir()) == [
@@ -197,6 +201,16 @@ def test_a_model_that_cannot_chat_is_refused(home: Home, recipe: Recipe, told: l
             (folder / file.name).write_bytes(file.read_bytes())
     with pytest.raises(RecipeError, match="has no chat template"):
         _train(attrs.evolve(home, base=home.store(folder)), recipe, told)
+
+
+@pytest.mark.parametrize("name", ["q_prj", "lm_head", "q_norm"])
+def test_a_layer_that_can_have_no_adapter_is_refused(
+    home: Home, recipe: Recipe, told: list[Event], name: str
+) -> None:
+    """Also beside one that can, with which PEFT would train a smaller adapter."""
+    with pytest.raises(RecipeError, match=f"target_modules names '{name}'") as caught:
+        _train(home, recipe, told, target_modules=f"v_proj, {name}")
+    assert caught.value.hint.startswith("It has embed_tokens, q_proj, k_proj, v_proj, o_proj,")
 
 
 def test_an_artifact_that_is_gone_is_named(home: Home, recipe: Recipe, told: list[Event]) -> None:

@@ -92,6 +92,9 @@ def test_adapters_are_served_by_their_names_with_room_for_the_widest(tmp_path: P
     at = arguments.index("--lora-modules")
     assert arguments[at + 1 : at + 3] == [f"a={tmp_path}/a", f"b={tmp_path}/b"]
     assert (option(arguments, "--max-lora-rank"), option(arguments, "--max-loras")) == ("32", "2")
+    (tmp_path / "b" / "adapter_config.json").write_text(json.dumps({"r": 16}))
+    exact = command(MODEL, ServeConfig(), 8000, "127.0.0.1", tuple(adapters))
+    assert option(exact, "--max-lora-rank") == "16"
     assert "--enable-lora" in arguments
 
 
@@ -106,5 +109,7 @@ def test_what_is_compiled_is_kept_where_the_runs_are(tmp_path: Path) -> None:
 def test_answers_that_depend_on_nobody_else_are_vllms_batch_invariant_mode(
     exact: bool, tmp_path: Path
 ) -> None:
-    told = environment(ServeConfig(batch_invariant=exact), tmp_path, {})
-    assert told.get("VLLM_BATCH_INVARIANT") == ("1" if exact else None)
+    config = ServeConfig(batch_invariant=exact)
+    assert environment(config, tmp_path, {}).get("VLLM_BATCH_INVARIANT") == ("1" if exact else None)
+    set_otherwise = {"VLLM_BATCH_INVARIANT": "0"}
+    assert environment(config, tmp_path, set_otherwise)["VLLM_BATCH_INVARIANT"] == ("1" if exact else "0")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -23,7 +24,9 @@ from nls_sdk.worker.vllm_engine import serve_vllm
 
 @pytest.fixture
 def _vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command named vllm, first on the path."""
+    """A command named vllm, first on the path, and a model of 777 tokens."""
+    config = {"model_type": "qwen3", "max_position_embeddings": 777}
+    (tmp_path / "config.json").write_text(json.dumps(config))
     command = tmp_path / "bin" / "vllm"
     command.parent.mkdir()
     source = Path(__file__).with_name("stub_vllm.py").read_text().partition("\n")[2]
@@ -40,7 +43,7 @@ def _children() -> list[psutil.Process]:
 def test_it_serves_until_idle_and_leaves_nothing(
     tmp_path: Path, told: list[Event], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    config = ServeConfig(idle_timeout=2.0, max_length=777)
+    config = ServeConfig(idle_timeout=2.0)
     urls: list[str] = []
     threading.Thread(target=_ask_once, args=(told, urls), daemon=True).start()
     started = time.monotonic()
@@ -105,6 +108,29 @@ def test_its_last_words_are_the_failure(
     with pytest.raises(RunFailed, match="vLLM ended with code 3: RuntimeError: out of sorts"):
         serve_vllm(tmp_path, ServeConfig(), serving.bind(0), KEY, told.append, caches=tmp_path)
     assert told == []
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from nls_sdk.serve_config import ServeConfig
+from nls_sdk.worker.serving import bind
+from nls_sdk.worker.vllm_engine import serve_vllm
+folder = Path(sys.argv[1])
+serve_vllm(folder, ServeConfig(), bind(0), sys.argv[2], lambda event: print(event, flush=True), caches=folder)
+"""
+
+
+@pytest.mark.usefixtures("_vllm")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_it_ends_with_a_worker_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ALONE, str(tmp_path), KEY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert any("Ready" in line for line in worker.stdout)
+        [server] = psutil.Process(worker.pid).children()
+        worker.kill()
+    assert psutil.wait_procs([server], timeout=10)[1] == []
 
 
 @pytest.mark.skipif(executable() is not None, reason="vLLM is installed here")

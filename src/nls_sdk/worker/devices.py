@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -72,25 +73,33 @@ def describe(device: torch.device) -> str:
 
 _PEAKS = {
     "B200": 2250e12,
+    "GB200": 2250e12,
     "H200": 989e12,
+    "GH200": 989e12,
     "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
     "H100": 989e12,
     "A100": 312e12,
     "L40S": 362e12,
+    "L40": 181e12,
     "A10G": 70e12,
     "A10": 125e12,
     "L4": 121e12,
     "4090": 165e12,
 }
-"""FLOP/s of dense bfloat16 products, by a part of the GPU's name; from the vendor's data sheets."""
+"""FLOP/s of dense bfloat16 products, by words of the GPU's name; from the vendor's data sheets."""
 
 
 def peak_rate(device: torch.device) -> float | None:
     """FLOP/s that the device can do at most in bfloat16; None where that is not known."""
     if device.type != "cuda":
         return None
-    name = describe(device)
-    return next((rate for part, rate in _PEAKS.items() if part in name), None)
+    return peak_of(describe(device))
+
+
+def peak_of(name: str) -> float | None:
+    """The same for a GPU of this name."""
+    return next((rate for words, rate in _PEAKS.items() if re.search(rf"\b{words}\b", name)), None)
 
 
 def peak_memory() -> dict[str, float]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+import logging
 import os
 import socket
 import sys
@@ -36,6 +37,7 @@ from .decoding import Completion, Generate, Job, Sampling, load_engine
 from .server_time import ServerTime
 
 MODEL_ID = "llm"
+logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -64,7 +66,16 @@ class ChatModel:
             eos |= set(own) if isinstance(own, list) else {own}
         vocabulary = self._tokenizer.convert_ids_to_tokens(list(range(len(self._tokenizer))))
         self.engine = load_engine(model_dir, sorted(eos - {None}), vocabulary)
-        self._grammars: Grammars | None = None
+        self._grammars = self._read_grammars()
+
+    def _read_grammars(self) -> Grammars | None:
+        """What decodes under grammars, made before the engine has other work; None where that cannot be."""
+        width = max(len(self.engine.next_logits([0])), len(self._tokenizer))
+        try:
+            return Grammars(self._tokenizer, self.engine.eos_ids, width)
+        except Exception as error:  # whatever llguidance raises, the server is of use without it
+            logger.warning("no grammars: %s: %s", type(error).__name__, error)
+            return None
 
     def prompt(self, body: Mapping[str, Any]) -> list[int]:
         """The tokens of the request's messages, as the chat template renders them."""
@@ -111,15 +122,10 @@ class ChatModel:
             raise ApiError(400, "structured_outputs must hold a grammar alone.", param="structured_outputs")
         if sampling.temperature > 0:
             raise ApiError(400, "Under a grammar, temperature must be 0.", param="temperature")
+        if self._grammars is None:
+            raise ApiError(400, "This server knows no grammars.", param="structured_outputs")
         try:
-            if self._grammars is None:
-                width = max(len(self.engine.next_logits([0])), len(self._tokenizer))
-                self._grammars = Grammars(self._tokenizer, self.engine.eos_ids, width)
             matcher = self._grammars.matcher(grammar)
-        except ImportError:
-            raise ApiError(
-                400, "This server has no llguidance, which grammars need.", param="structured_outputs"
-            ) from None
         except GrammarError as error:
             raise ApiError(400, f"Not a grammar: {error}", param="structured_outputs") from None
         return lambda *call: generate_within(self.engine, matcher, *call)

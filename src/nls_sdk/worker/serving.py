@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-import attrs
-
 from ..endpoint import Endpoint
 from ..errors import ConfigError, NlsError, RunFailed
 from ..events import Cancelled, Log, Ready
@@ -22,7 +20,7 @@ from ..serve_config import ServeConfig
 from ..tasks import Serve
 from . import API_KEY_ENV
 from .devices import DeviceName, choose_device
-from .loading import context_length, fetch
+from .loading import fetch
 from .telling import Tell
 from .vllm_command import LocalAdapter, executable
 
@@ -99,8 +97,6 @@ def serve(
         model = fetch(directory.resolve(task.model), tell)
         server = "vLLM on the GPU" if engine == "vllm" else "the worker's own server on the CPU"
         tell(Log(f"serving {model} with {server}"))
-        # vLLM refuses a limit beyond the model's own.
-        config = attrs.evolve(task.config, max_length=min(task.config.max_length, context_length(model)))
         adapters = tuple(
             LocalAdapter(adapter.name, locate(directory.home, adapter.artifact)) for adapter in task.adapters
         )
@@ -109,7 +105,7 @@ def serve(
 
             return serve_vllm(
                 model,
-                config,
+                task.config,
                 listener,
                 key,
                 tell,
@@ -117,7 +113,7 @@ def serve(
                 adapters=adapters,
                 served_as=task.served_as,
             )
-        return _serve_here(model, config, listener, key, tell, adapters, task.served_as)
+        return _serve_here(model, task.config, listener, key, tell, adapters, task.served_as)
 
 
 def choose_engine(
@@ -221,7 +217,6 @@ def _serve_here(
         except NlsError as error:
             failures.append(error)
             return stop()
-        clock.touch()
         while (left := clock.seconds_left) > 0:
             time.sleep(min(left, 3600.0))
         idle.set()

@@ -12,6 +12,7 @@ import trl.trainer.utils
 from datasets import Dataset as TrainingRows
 from peft import LoraConfig
 from transformers import PrinterCallback
+from transformers.pytorch_utils import Conv1D
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -30,14 +31,31 @@ _KEPT = 2
 
 def lora_config(recipe: Recipe) -> LoraConfig:
     """The recipe's adapter, in PEFT's terms."""
-    names = [name.strip() for name in recipe.target_modules.split(",")]
     return LoraConfig(
         r=recipe.lora_r,
         lora_alpha=recipe.lora_alpha,
         lora_dropout=recipe.lora_dropout,
-        target_modules="all-linear" if names == ["all-linear"] else names,
+        target_modules="all-linear" if recipe.layers == ["all-linear"] else recipe.layers,
         task_type="CAUSAL_LM",
     )
+
+
+def check_layers(model: Any, recipe: Recipe) -> None:
+    """See that a base model has every layer that is to get an adapter: PEFT is content with one of them.
+
+    Raises:
+        RecipeError: It lacks one; the message names it, and the hint those that it has.
+    """
+    if recipe.layers == ["all-linear"]:
+        return
+    kinds, head = (torch.nn.Linear, torch.nn.Embedding, Conv1D), model.get_output_embeddings()
+    has = [n for n, part in model.named_modules() if isinstance(part, kinds) and part is not head]
+    for name in recipe.layers:
+        if not any(f".{layer}".endswith(f".{name}") for layer in has):
+            raise RecipeError(
+                f"target_modules names {name!r}, and the base model has no such layer that an adapter fits.",
+                hint=f"It has {', '.join(dict.fromkeys(layer.rpartition('.')[2] for layer in has))}.",
+            )
 
 
 def sft_config(

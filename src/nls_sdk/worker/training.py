@@ -25,7 +25,7 @@ from .loading import context_length, fetch, load_model, load_tokenizer
 from .meter import Meter
 from .peers import rank, world_size
 from .telling import Tell
-from .trainer import AdapterTrainer, sft_config
+from .trainer import AdapterTrainer, check_layers, sft_config
 
 
 @frozen
@@ -67,6 +67,7 @@ def open_workshop(directory: RunDirectory, task: Train | DryRun, tell: Tell, dev
     tell(Log(f"loading {base} in {str(dtype).removeprefix('torch.')} on {describe(chosen)}"))
     begun = time.monotonic()
     model = load_model(folder, dtype, chosen)
+    check_layers(model, task.recipe)
     tell(Log(f"loaded in {time.monotonic() - begun:.1f} s"))
     return Workshop(base, rows, tokenizer, model, dtype, chosen)
 

@@ -13,11 +13,13 @@ import time
 from collections import deque
 from pathlib import Path
 
+import attrs
 import httpx
 
 from ..errors import RunFailed
 from ..events import Cancelled, Log
 from ..serve_config import ServeConfig
+from .loading import context_length
 from .serving import LOOPBACK, IdleClock, warm_up
 from .start_times import StartTimes
 from .telling import Tell
@@ -59,6 +61,8 @@ def serve_vllm(
     Raises:
         RunFailed: vLLM ended or did not answer; the message has its last words.
     """
+    # vLLM refuses a limit beyond the model's own.
+    config = attrs.evolve(config, max_length=min(config.max_length, context_length(model)))
     host, port = listener.getsockname()[:2]
     listener.close()
     secret = {"VLLM_API_KEY": key} if key else {}
@@ -77,20 +81,22 @@ def serve_vllm(
     threading.Thread(target=_forward, args=(child, last_words, started), daemon=True).start()
     try:
         url = f"http://{LOOPBACK}:{port}"
-        _await_health(child, url, last_words)
-        tell(Log(started.told()))
-        warm_up(f"{url}/v1", config, key, tell)
-        return _await_idle(child, url, IdleClock(config.idle_timeout), last_words)
+        # One client for all: each makes a TLS context, which takes longer than the request.
+        with httpx.Client(base_url=url, timeout=5.0, trust_env=False) as client:
+            _await_health(child, client, last_words)
+            tell(Log(started.told()))
+            warm_up(f"{url}/v1", config, key, tell)
+            return _await_idle(child, client, IdleClock(config.idle_timeout), last_words)
     finally:
         _stop(child)
 
 
-def _await_health(child: subprocess.Popen[str], url: str, last_words: deque[str]) -> None:
+def _await_health(child: subprocess.Popen[str], client: httpx.Client, last_words: deque[str]) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < deadline:
         _check_alive(child, last_words)
         try:
-            if httpx.get(f"{url}/health", timeout=5.0, trust_env=False).status_code == httpx.codes.OK:
+            if client.get("/health").status_code == httpx.codes.OK:
                 return
         except httpx.HTTPError:
             pass
@@ -99,13 +105,13 @@ def _await_health(child: subprocess.Popen[str], url: str, last_words: deque[str]
 
 
 def _await_idle(
-    child: subprocess.Popen[str], url: str, clock: IdleClock, last_words: deque[str]
+    child: subprocess.Popen[str], client: httpx.Client, clock: IdleClock, last_words: deque[str]
 ) -> Cancelled:
     served_before: list[str] = []
     while True:
         _check_alive(child, last_words)
         try:
-            now = httpx.get(f"{url}/metrics", timeout=5.0, trust_env=False).text
+            now = client.get("/metrics").text
         except httpx.HTTPError:
             now = ""
         served = _SERVED.findall(now) or served_before

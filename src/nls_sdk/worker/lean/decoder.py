@@ -150,6 +150,8 @@ def unfit(model: Any) -> str | None:
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"} or (config.model_type == "mistral" and config.sliding_window):
         return "its attention has a window"
+    if (rope := getattr(model.model.rotary_emb, "rope_type", "default")) in ("dynamic", "longrope"):
+        return f"its positions depend on how long a batch's rows are (rope_type {rope})"
     if model.lm_head.bias is not None:
         return "its projection onto the vocabulary has a bias"
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from attrs import frozen
 
 from ...errors import RunFailed
@@ -14,8 +15,8 @@ from .means import Means
 _ADAPTER_BYTES = 24
 """Of each trained parameter: value, gradient and two moments in float32, and what computing them needs."""
 
-_LOGIT_BYTES = 10
-"""Of each logit: float32 logits and probabilities, and their gradient in bfloat16."""
+_LOGIT_BYTES = 8
+"""Of each logit: float32 logits and probabilities, beside their gradient in the model's dtype."""
 
 MOST_TOKENS = 32768
 """Tokens of one batch, which more would not make faster."""
@@ -59,7 +60,9 @@ class Memory:
         return f"{self.total / 1e9:.1f} GB ({told})"
 
 
-def predict(config: Any, *, weights: int, trained: int, shape: Shape, means: Means) -> Memory:
+def predict(
+    config: Any, *, weights: int, trained: int, shape: Shape, means: Means, dtype: torch.dtype
+) -> Memory:
     """Count what a training will hold.
 
     Args:
@@ -68,17 +71,18 @@ def predict(config: Any, *, weights: int, trained: int, shape: Shape, means: Mea
         trained: Parameters of the adapter.
         shape: Its largest batch.
         means: What the step uses.
+        dtype: What the model computes in.
     """
     return Memory(
         weights,
         _ADAPTER_BYTES * trained,
-        token_bytes(config, means) * shape.tokens + key_bytes(config, means) * shape.keys,
-        _LOGIT_BYTES * config.vocab_size * min(shape.answers, CHUNK),
+        token_bytes(config, means, dtype) * shape.tokens + key_bytes(config, means, dtype) * shape.keys,
+        (_LOGIT_BYTES + dtype.itemsize) * config.vocab_size * min(shape.answers, CHUNK),
     )
 
 
-def token_bytes(config: Any, means: Means) -> int:
-    """What the forward pass keeps of one token, in 16-bit numbers.
+def token_bytes(config: Any, means: Means, dtype: torch.dtype) -> int:
+    """What the forward pass keeps of one token.
 
     In order: the layer's input, normed; queries, keys and values, and rotated queries; attention's output,
     twice; their sum, and normed; gate and up; their product, and where nothing is compiled the activated
@@ -88,13 +92,13 @@ def token_bytes(config: Any, means: Means) -> int:
     queries, keys = _heads(config)
     attention = (queries + 2 * keys) + queries + 2 * queries
     kept = 4 * size + attention + (3 if means.compiled else 4) * inner
-    return 2 * config.num_hidden_layers * kept
+    return dtype.itemsize * config.num_hidden_layers * kept
 
 
-def key_bytes(config: Any, means: Means) -> int:
+def key_bytes(config: Any, means: Means, dtype: torch.dtype) -> int:
     """What it keeps of each token that is looked at: key and value, which flash attention has repeated."""
     queries, keys = _heads(config)
-    return 2 * config.num_hidden_layers * 2 * (queries if means.flash else keys)
+    return dtype.itemsize * config.num_hidden_layers * 2 * (queries if means.flash else keys)
 
 
 def most_tokens(room: int, each: int, *, longest: int) -> int:

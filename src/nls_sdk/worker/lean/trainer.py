@@ -31,7 +31,7 @@ def why_not_lean(model: Any, recipe: Recipe) -> str | None:
         return "lora_dropout is not 0"
     if recipe.gradient_checkpointing:
         return "gradient_checkpointing is set"
-    others = {name.strip() for name in recipe.target_modules.split(",")} - {"all-linear", *PROJECTIONS}
+    others = {*recipe.layers} - {"all-linear", *PROJECTIONS}
     if others:
         return f"target_modules names {', '.join(sorted(others))}"
     return unfit(model)
@@ -120,7 +120,9 @@ class LeanTrainer(AdapterTrainer):
         torch.cuda.empty_cache()  # What torch keeps for later would count as taken.
         free, _ = torch.cuda.mem_get_info(peft.device)
         room = int(_SHARE * free) - fixed.adapter - fixed.logits
-        each = token_bytes(peft.config, self._means) + key_bytes(peft.config, self._means)
+        each = sum(
+            of(peft.config, self._means, peft.get_base_model().dtype) for of in (token_bytes, key_bytes)
+        )
         return most_tokens(room, each, longest=max(len(row.tokens) for row in self._rows))
 
     def _predicted(self, largest: Shape) -> Memory:
@@ -132,6 +134,7 @@ class LeanTrainer(AdapterTrainer):
             trained=sum(p.numel() for p in peft.parameters() if p.requires_grad),
             shape=largest,
             means=self._means,
+            dtype=peft.get_base_model().dtype,
         )
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
