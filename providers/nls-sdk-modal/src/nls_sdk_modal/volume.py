@@ -206,7 +206,7 @@ class RunsVolume:
                 file.write(block)
 
     def _blocks(self, path: str) -> Iterator[bytes]:
-        """A file's bytes, piece by piece; what the caller's own disk says of them is not taken for Modal's."""
+        """A file's bytes, piece by piece; what the caller's own disk says is not taken for Modal's."""
         with speaking_to_modal(f"fetching {path}"):
             yield from self.handle.read_file(path)
 
